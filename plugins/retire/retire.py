@@ -1,0 +1,141 @@
+"""retire: undeploy, archive, and leave a tombstone."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from registry.domain.references import Ref
+from registry.errors import Cancelled, RegistryError, RunFailed
+from registry.extension import DeploymentInput, Evidence, PluginConfig, Retired, RetirePlugin, RunContext
+from registry.extension.discovery import load_deployer
+from registry.files import manifest_of, sha256_of, write_atomically
+from registry.plugins.retire.archive import write_tar
+
+TAR = "artifact.tar"
+TOMBSTONE = "tombstone.json"
+
+NOT_STATED = "not stated"
+
+
+class RetireConfig(PluginConfig):
+    """Options of `retire`."""
+
+    reason: str = Field(min_length=1, max_length=2000, description="why it is retired")
+    successor: str = Field(
+        default="", description="version that takes its place, MODEL/N; empty if none does"
+    )
+    data_migration: str = Field(
+        default=NOT_STATED, description="what becomes of data that it made or that depend on it"
+    )
+    resource_release: str = Field(
+        default=NOT_STATED, description="what else is given back: machines, quotas, licences, accounts"
+    )
+    keep_days: int = Field(
+        default=3650,
+        ge=0,
+        description="days that the archive must be kept; ten years unless you say otherwise",
+    )
+
+
+class Retire(RetirePlugin[RetireConfig]):
+    """Stops every deployment of a version, archives its artifact and writes its tombstone.
+
+    If one deployment cannot be stopped, or still answers, nothing is retired: the run fails
+    and says which. Running it again is safe.
+    """
+
+    name = "retire"
+    evidence = "retirement"
+
+    def run(self, ctx: RunContext, config: RetireConfig) -> Retired:
+        if config.successor:
+            Ref.parse(config.successor)
+        steps = len(ctx.deployments) + 1
+        failed: list[str] = []
+        for done, deployment in enumerate(ctx.deployments):
+            ctx.check_cancelled()
+            ctx.progress(done, steps, f"stopping {deployment.endpoint}")
+            if problem := _undeploy(ctx, deployment):
+                failed.append(f"deployment {deployment.id} ({deployment.endpoint}): {problem}")
+        if failed:
+            raise RunFailed(
+                f"{ctx.subject} is not retired: {len(failed)} of {len(ctx.deployments)} deployments could "
+                f"not be stopped: {'; '.join(failed)}",
+                hint="stop what still runs, then run this again: what is stopped already does no harm",
+            )
+
+        ctx.progress(steps - 1, steps, "archiving")
+        archive = ctx.output("archive")
+        files = write_tar(ctx.model.artifact, archive / TAR) if ctx.model.artifact else 0
+        tombstone = _tombstone(ctx, config, archive)
+        write_atomically(archive / TOMBSTONE, json.dumps(tombstone, indent=2).encode())
+        ctx.progress(steps, steps, "archived")
+
+        stopped = tuple(deployment.id for deployment in ctx.deployments)
+        size = sum(path.stat().st_size for path in archive.iterdir())
+        return Retired(
+            stopped=stopped,
+            archive=archive,
+            evidence=Evidence(
+                metrics={"deployments_running": 0, "archived_files": files, "archived_bytes": size},
+                facts={
+                    "reason": config.reason,
+                    "successor": config.successor or "none",
+                    "data_migration": config.data_migration,
+                    "resource_release": config.resource_release,
+                    "deployments_stopped": ", ".join(map(str, stopped)) or "none",
+                    "keep_days": str(config.keep_days),
+                },
+                summary=f"{ctx.subject} is out of use: {len(stopped)} deployment(s) stopped, {files} file(s) "
+                f"of its artifact archived. Reason: {config.reason}",
+            ),
+        )
+
+
+def _undeploy(ctx: RunContext, deployment: DeploymentInput) -> str:
+    """Stop a deployment and make sure; returns what went wrong, empty if nothing did."""
+    try:
+        ctx.stop(deployment)
+        if load_deployer(deployment.plugin).healthy(deployment):
+            return "it still answers after it was stopped"
+    except Cancelled:
+        raise
+    except Exception as cause:  # whatever a plugin raises, the others are stopped too, and the run fails
+        return cause.message if isinstance(cause, RegistryError) else f"{type(cause).__name__}: {cause}"
+    return ""
+
+
+def _tombstone(ctx: RunContext, config: RetireConfig, archive: Path) -> dict[str, Any]:
+    """What remains known of the version when its artifact is gone."""
+    model, now = ctx.model, datetime.now(UTC)
+    return {
+        "format": "phasegate-tombstone/1",
+        "ref": model.ref,
+        "stage": model.stage,
+        "digest": model.digest,
+        "artifact": {
+            "digest": model.artifact_digest,
+            "files": manifest_of(model.artifact),
+            "archive": TAR,
+            "archive_digest": sha256_of(archive / TAR),
+        }
+        if model.artifact
+        else None,
+        "data": {role: {"ref": data.ref, "digest": data.digest} for role, data in ctx.data.items()},
+        "plan": model.plan,
+        "design": model.design,
+        "targets": model.targets,
+        "history": model.history,
+        "deployments": [
+            deployment.model_dump(mode="json", include={"id", "target", "endpoint", "plugin", "details"})
+            for deployment in ctx.deployments
+        ],
+        "retired_at": now.isoformat(timespec="seconds"),
+        "keep_until": (now + timedelta(days=config.keep_days)).date().isoformat(),
+        **config.model_dump(include={"reason", "successor", "data_migration", "resource_release"}),
+    }

@@ -1,0 +1,50 @@
+"""Options of `train-classifier`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from registry.extension import PluginConfig
+
+# Options that describe the model itself: the version's design gives their defaults.
+ARCHITECTURE = ("hidden_size", "layers", "heads", "vocab_size", "max_length", "dropout")
+
+
+class TrainConfig(PluginConfig):
+    """How to train, and what; options of the architecture default to the version's design."""
+
+    epochs: int = Field(6, ge=1, description="passes over the training data")
+    batch_size: int = Field(32, ge=1, description="rows per step")
+    learning_rate: float = Field(1e-3, gt=0, description="peak rate of AdamW, linear to 0 after it")
+    weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay of AdamW")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises from 0")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target spread over all labels")
+    reweigh: tuple[str, ...] = Field(
+        (), description="sensitive columns, comma-separated, that row weights make independent of the label"
+    )
+    class_weight: Literal["none", "balanced"] = Field(
+        "none", description="balanced: rare labels count as much as frequent ones"
+    )
+    positive: str = Field(
+        "",
+        description="label that binary metrics count as positive; default: the rarest in the training data",
+    )
+    patience: int = Field(
+        0,
+        ge=0,
+        description="stop after so many epochs without a lower validation loss, keep the best; 0: never",
+    )
+    lowercase: bool = Field(True, description="whether upper and lower case are the same to the model")
+    hidden_size: int = Field(128, ge=8, description="width of the encoder")
+    layers: int = Field(2, ge=1, description="layers of the encoder")
+    heads: int = Field(4, ge=1, description="attention heads; they divide hidden_size")
+    vocab_size: int = Field(8000, ge=260, description="most tokens that the tokenizer may learn")
+    max_length: int = Field(128, ge=4, description="longest input in tokens; the rest of a text is not read")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout of encoder and head")
+
+    @field_validator("reweigh", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

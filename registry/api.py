@@ -1,0 +1,395 @@
+"""The registry as an object: every verb of the command line, for Python."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from registry.domain.decision import Decision
+from registry.domain.dossier import Dossier
+from registry.domain.references import Ref
+from registry.errors import BadDocument, RunFailed
+from registry.storage.artifacts import ArtifactStore
+from registry.storage.database import Database
+from registry.storage.home import Home
+from registry.storage.lifecycles import current_lifecycle
+from registry.storage.tables.base import now
+from registry.usecases import approve as approving
+from registry.usecases import audit as auditing
+from registry.usecases import datasets as adding
+from registry.usecases import decide as deciding
+from registry.usecases import deployments as deploying
+from registry.usecases import examine as examining
+from registry.usecases import follow as following
+from registry.usecases import log as logging
+from registry.usecases import look, setup
+from registry.usecases import plan as planning
+from registry.usecases import policies as governing
+from registry.usecases import predict as predicting
+from registry.usecases import runs as running
+from registry.usecases import systems as describing
+from registry.usecases.examine import Check
+from registry.usecases.runs import RunOptions
+from registry.usecases.views import (
+    ApprovalView,
+    DatasetView,
+    DecisionView,
+    DeploymentView,
+    EntryView,
+    EvidenceView,
+    PolicyView,
+    RunView,
+    SystemView,
+    VersionView,
+)
+
+if TYPE_CHECKING:
+    from registry.policy import GateBinding, GatePolicy
+    from registry.reports.facts import ReportFacts
+
+
+def default_actor() -> str:
+    """`$PHASEGATE_ACTOR`, else the operating system's user: an embedded registry trusts it."""
+    name = os.environ.get("PHASEGATE_ACTOR") or getpass.getuser()
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name).strip("-._") or "unknown"
+
+
+class Registry:
+    """An open registry, acting for one actor.
+
+    Attributes:
+        home: Where it lives.
+        actor: In whose name everything is done.
+    """
+
+    def __init__(self, home: Home, actor: str) -> None:
+        """Name a registry without looking at it; `Registry.open` looks."""
+        self.home = home
+        self.actor = actor
+        timeout = float(os.environ.get("PHASEGATE_LOCK_TIMEOUT", "20"))
+        self._database = Database(home.database, lock_timeout=timeout)
+        self._store = ArtifactStore(home.artifacts, home.cache)
+
+    @classmethod
+    def open(
+        cls,
+        home: str | Path | None = None,
+        *,
+        database: str | None = None,
+        actor: str | None = None,
+        create: bool = False,
+    ) -> Self:
+        """Open a registry. See `registry.open`."""
+        opened = cls(Home.at(home, database=database), actor or default_actor())
+        if create:
+            opened.initialise()
+        else:
+            opened._database.check()
+        return opened
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the database's connections back."""
+        self._database.close()
+
+    # -- the registry itself --------------------------------------------------
+
+    @property
+    def database(self) -> str:
+        """URL of the database, without its password."""
+        return self._database.name
+
+    def initialise(self, lifecycle: Path | None = None) -> bool:
+        """Make tables, lifecycle and default policies; True if it was new. Safe to repeat."""
+        return setup.initialise(self.home, self._database, self.actor, lifecycle=lifecycle)
+
+    def check(self) -> None:
+        """See that this release can use the database; raises `DatabaseUnusable`."""
+        self._database.check()
+
+    def revision(self) -> str | None:
+        """The migration that the database is at."""
+        return self._database.revision()
+
+    def upgrade(self) -> tuple[str, str]:
+        """Migrate the database to this release; returns the revisions before and after."""
+        return setup.upgrade_database(self._database)
+
+    def examine(self) -> list[Check]:
+        """What is installed, what works, and what would help."""
+        return examining.examine(self.home, self._database)
+
+    def counts(self) -> dict[str, int]:
+        """How much there is of what."""
+        with self._database.read() as session:
+            return look.counts(session)
+
+    def stages(self) -> list[str]:
+        """Stages of the lifecycle in force, in order."""
+        with self._database.read() as session:
+            return list(current_lifecycle(session).stages)
+
+    # -- systems and data -----------------------------------------------------
+
+    def add_system(self, name: str, *, purpose: str, risk_tier: str, **more: Any) -> SystemView:
+        """Record an AI system in its use; `more` as `usecases.systems.add_system` takes it."""
+        with self._database.write(self.actor) as work:
+            describing.add_system(work, name, purpose=purpose, risk_tier=risk_tier, **more)
+        return self.system(name)
+
+    def systems(self) -> list[SystemView]:
+        with self._database.read() as session:
+            return look.systems(session)
+
+    def system(self, name: str) -> SystemView:
+        with self._database.read() as session:
+            return look.systems(session, name)[0]
+
+    def add_dataset(self, name: str, source: str | Path, **more: Any) -> DatasetView:
+        """Store a file as the next version of a dataset; `more` as `usecases.datasets.add_dataset` has it."""
+        row = adding.add_dataset(
+            self._database, self._store, self.home, self.actor, name, Path(source), **more
+        )
+        return self.dataset(f"{name}/{row.number}")
+
+    def datasets(self) -> list[DatasetView]:
+        with self._database.read() as session:
+            return look.datasets(session)
+
+    def dataset(self, ref: str) -> DatasetView:
+        with self._database.read() as session:
+            return look.dataset(session, Ref.parse(ref))
+
+    # -- versions -------------------------------------------------------------
+
+    def plan(self, model: str, *, system: str, **more: Any) -> VersionView:
+        """Plan the next version of a model; `more` as `usecases.plan.plan_version` takes it."""
+        with self._database.write(self.actor) as work:
+            number = planning.plan_version(work, model, system=system, **more).number
+        return self.version(f"{model}/{number}")
+
+    def link_data(self, ref: str, data: Mapping[str, str | None]) -> VersionView:
+        """Name a version's data by role; None takes a role away."""
+        with self._database.write(self.actor) as work:
+            planning.link_data(work, Ref.parse(ref), data)
+        return self.version(ref)
+
+    def design(self, ref: str, values: Mapping[str, str]) -> VersionView:
+        """Record a version's design."""
+        with self._database.write(self.actor) as work:
+            planning.record_design(work, Ref.parse(ref), values)
+        return self.version(ref)
+
+    def versions(self, *, model: str = "", stage: str = "") -> list[VersionView]:
+        with self._database.read() as session:
+            return look.versions(session, model=model, stage=stage)
+
+    def version(self, ref: str) -> VersionView:
+        with self._database.read() as session:
+            return look.version(session, Ref.parse(ref))
+
+    def evidence(self, ref: str) -> list[EvidenceView]:
+        """Evidence about a version's current artifact and its data, oldest first."""
+        with self._database.read() as session:
+            version = look.version(session, Ref.parse(ref))
+            data = [look.dataset(session, Ref.parse(found)).digest for found in version.data.values()]
+            return look.evidence(session, [version.artifact or version.digest, *data])
+
+    def history(self, ref: str) -> list[EntryView]:
+        """Everything that happened to a version, its runs, its data and its deployments."""
+        with self._database.read() as session:
+            return logging.history(session, Ref.parse(ref))
+
+    # -- gates ----------------------------------------------------------------
+
+    def explain(self, ref: str, to: str) -> tuple[Decision, Dossier]:
+        """What the gate into a stage would say now, and what it would see."""
+        with self._database.read() as session:
+            return deciding.explain(session, Ref.parse(ref), to, now())
+
+    def promote(self, ref: str, to: str) -> Decision:
+        """Move a version if its gate agrees; a refusal is returned, and recorded, too."""
+        with self._database.write(self.actor) as work:
+            decision = deciding.promote(work, Ref.parse(ref), to)
+        return replace(decision, entry=work.last_entry)
+
+    def decisions(self, ref: str) -> list[DecisionView]:
+        with self._database.read() as session:
+            return look.decisions(session, Ref.parse(ref))
+
+    def approve(self, ref: str, to: str, reason: str = "") -> None:
+        """Say yes to a version's step, for the digest that it has now."""
+        with self._database.write(self.actor) as work:
+            approving.give_verdict(work, Ref.parse(ref), to, approving.APPROVED, reason)
+
+    def reject(self, ref: str, to: str, reason: str) -> None:
+        """Say no to a version's step."""
+        with self._database.write(self.actor) as work:
+            approving.give_verdict(work, Ref.parse(ref), to, approving.REJECTED, reason)
+
+    def approvals(self, ref: str) -> list[ApprovalView]:
+        with self._database.read() as session:
+            return look.approvals(session, Ref.parse(ref))
+
+    def policies(self) -> list[PolicyView]:
+        with self._database.read() as session:
+            return look.policies(session)
+
+    def policy(self, name: str) -> PolicyView:
+        with self._database.read() as session:
+            return look.policies(session, name)[0]
+
+    def check_policies(self, source: str | Path) -> list[BadDocument]:
+        """Every problem of a policy file, typed against what a gate sees."""
+        with self._database.read() as session:
+            return governing.check_file(session, Path(source))
+
+    def publish(self, policies: Sequence[GatePolicy], bindings: Sequence[GateBinding]) -> None:
+        """Publish policies and put bindings in force."""
+        with self._database.write(self.actor) as work:
+            governing.publish_set(work, policies, bindings)
+
+    # -- runs -----------------------------------------------------------------
+
+    def start(
+        self,
+        plugin: str,
+        ref: str,
+        *,
+        data: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
+        options: RunOptions | None = None,
+    ) -> int:
+        """Start a plugin's run in processes of its own; returns the run's number at once."""
+        return running.start_run(
+            self._database,
+            self._store,
+            self.home,
+            self.actor,
+            plugin,
+            Ref.parse(ref),
+            data=data,
+            config=config,
+            options=options,
+        )
+
+    def follow(self, run: int) -> Iterator[dict[str, Any]]:
+        """A run's events as they come, until it has ended."""
+        return following.follow_run(self._database, self.home, run)
+
+    def run(self, plugin: str, ref: str, **more: Any) -> RunView:
+        """Start a run and wait for its end; `more` as `start` takes it.
+
+        Raises:
+            RunFailed: It did not succeed; says why.
+        """
+        number = self.start(plugin, ref, **more)
+        for _ in self.follow(number):
+            pass
+        ended = self.run_of(number)
+        if ended.state != "succeeded":
+            raise RunFailed(f"run {number} ({plugin}) {ended.state}: {ended.reason}")
+        return ended
+
+    def runs(self, *, about: str = "", state: str = "", limit: int = 0) -> list[RunView]:
+        with self._database.read() as session:
+            return look.runs(session, about=about, state=state, limit=limit)
+
+    def run_of(self, number: int) -> RunView:
+        with self._database.read() as session:
+            return look.run(session, number)
+
+    def evidence_of(self, run: int) -> list[EvidenceView]:
+        """Evidence that a run made."""
+        with self._database.read() as session:
+            return look.evidence_of_run(session, run)
+
+    def run_log(self, number: int) -> Path:
+        """Where a run's output is."""
+        return running.open_folder(self.home, number).log
+
+    def cancel(self, number: int) -> None:
+        """Ask a run to stop."""
+        running.cancel_run(self._database, self.home, number)
+
+    def resume(self, number: int) -> None:
+        """Start a lost run again, from its last verified checkpoint."""
+        running.resume_run(self._database, self.home, self.actor, number)
+
+    def recover(self) -> list[int]:
+        """Take care of runs that nobody looks after any more; returns which."""
+        return running.recover_runs(self._database, self.home)
+
+    # -- deployments ----------------------------------------------------------
+
+    def deployments(self, ref: str | None = None) -> list[DeploymentView]:
+        with self._database.read() as session:
+            return look.deployments(session, Ref.parse(ref) if ref else None)
+
+    def deployment(self, number: int) -> DeploymentView:
+        with self._database.read() as session:
+            return look.deployment(session, number)
+
+    def healthy(self, deployment: int) -> bool:
+        """Whether a deployment answers now."""
+        with self._database.read() as session:
+            return deploying.is_healthy(session, self.home, deployment)
+
+    def stop(self, deployment: int, reason: str = "stopped on request") -> None:
+        """Stop a deployment."""
+        with self._database.write(self.actor) as work:
+            deploying.stop_deployment(work, self.home, deployment, reason)
+
+    def predict(self, deployment: int, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Ask a deployment over HTTP; one `{"label", "probability"}` per text."""
+        with self._database.read() as session:
+            endpoint, details = predicting.find_endpoint(session, deployment)
+        return predicting.predict(endpoint, details, texts)
+
+    def texts_of(self, source: str | Path, column: str = "text") -> list[str]:
+        """The texts of a table's column, to ask a deployment about."""
+        return predicting.read_texts(Path(source), column)
+
+    # -- audit ----------------------------------------------------------------
+
+    def log(
+        self,
+        *,
+        subjects: Sequence[str] = (),
+        actor: str = "",
+        action: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 0,
+    ) -> list[EntryView]:
+        """Ledger entries in order; with a limit, the newest."""
+        with self._database.read() as session:
+            return logging.log(
+                session, subjects=subjects, actor=actor, action=action, since=since, until=until, limit=limit
+            )
+
+    def verify(self, *, artifacts: bool = False) -> auditing.Audit:
+        """Recompute the ledger, replay it against the tables, and hash every stored byte if asked."""
+        with self._database.read() as session:
+            return auditing.verify(session, self._store if artifacts else None)
+
+    def report(self, ref: str) -> ReportFacts:
+        """Everything that a report on a version shows; `registry.reports.render` makes documents of it."""
+        from registry.reports.gather import gather
+
+        with self._database.read() as session:
+            return gather(session, Ref.parse(ref), now())

@@ -1,0 +1,88 @@
+"""`phasegate gate explain` and `phasegate promote`: one resolver, two verbs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from registry.cli.completion import stages, version_refs
+from registry.cli.render import OUTCOMES
+from registry.cli.shell import Shell, example, with_shell
+
+if TYPE_CHECKING:
+    from registry.domain.decision import Decision, RuleResult
+
+
+@click.group()
+def gate() -> None:
+    """Gates: what is missing for a stage, and what supplies it."""
+
+
+@gate.command(epilog=example("phasegate gate explain loans/1 deployed"))
+@click.argument("ref", metavar="MODEL/N", shell_complete=version_refs)
+@click.argument("stage", shell_complete=stages)
+@with_shell
+def explain(shell: Shell, ref: str, stage: str) -> int:
+    """Say, rule by rule, what the gate into STAGE would answer now. Changes nothing; exits with 1 for no."""
+    decision, dossier = shell.registry().explain(ref, stage)
+
+    def say() -> None:
+        would = "would be allowed" if decision.allowed else "would be refused"
+        click.echo(f"{decision.ref}: {decision.origin} -> {decision.to} {would}. {_tally(decision)}")
+        _say_results(decision, every=True)
+
+    shell.answer({"decision": decision, "dossier": dossier}, say)
+    return 0 if decision.allowed else 1
+
+
+@click.command(epilog=example("phasegate promote loans/1 deployed"))
+@click.argument("ref", metavar="MODEL/N", shell_complete=version_refs)
+@click.argument("stage", shell_complete=stages)
+@with_shell
+def promote(shell: Shell, ref: str, stage: str) -> int:
+    """Move a version to STAGE, if its gate agrees. Exits with 1 if it does not; both are recorded."""
+    decision = shell.registry().promote(ref, stage)
+
+    def say() -> None:
+        if decision.allowed:
+            click.echo(f"Promoted: {decision.ref} is {decision.to}. {_tally(decision)}")
+        else:
+            click.echo(f"Refused: {decision.ref} stays {decision.origin}. {_tally(decision)}")
+        _say_results(decision, every=False)
+        click.echo(f"Decision {decision.id} is in the ledger as entry {decision.entry}.")
+
+    shell.answer(decision, say)
+    return 0 if decision.allowed else 1
+
+
+def _tally(decision: Decision) -> str:
+    results = decision.verdict.results
+    if not results:
+        return decision.verdict.reason or "No policy governs this step; the lifecycle leaves it open."
+    holding = sum(result.outcome == "pass" for result in results)
+    return f"{holding} of {len(results)} rules hold."
+
+
+def _say_results(decision: Decision, *, every: bool) -> None:
+    shown = [result for result in decision.verdict.results if every or result.outcome != "pass"]
+    if not shown:
+        return
+    click.echo()
+    for result in sorted(shown, key=lambda found: (found.outcome == "pass", not found.blocks)):
+        _say_result(result)
+    click.echo()
+
+
+def _say_result(result: RuleResult) -> None:
+    word, colour = OUTCOMES[result.outcome]
+    label = click.style(f"{word:<13}", fg=colour, bold=True) if sys.stdout.isatty() else f"{word:<13}"
+    softly = "" if result.outcome == "pass" or result.blocks else f" ({result.action.value} only)"
+    seen = f"  {result.value}" if result.value else ""
+    limit = f"  limit {result.limit}" if result.limit else ""
+    click.echo(f"  {label} {result.rule}{softly}{seen}{limit}")
+    if result.message:
+        click.echo(f"  {'':<13} {result.message}")
+    for line in result.remedy.splitlines():
+        click.echo(f"  {'':<13} -> {line}")

@@ -1,0 +1,125 @@
+"""The `phasegate` command. Subcommands load when they are used, so that help answers at once."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+from registry.errors import Defect, RegistryError
+
+# Name -> (where it is, what `--help` says of it; a test holds both to the command itself).
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "init": ("registry.cli.init:init", "Make a registry: database, lifecycle and default policies."),
+    "demo": (
+        "registry.cli.demo:demo",
+        "Live one version's whole life, refusals included, on data made here.",
+    ),
+    "doctor": ("registry.cli.init:doctor", "Say what is installed, what works, and what would help."),
+    "system": ("registry.cli.system:system", "AI systems: what models are for, and for whom."),
+    "dataset": ("registry.cli.dataset:dataset", "Datasets and their versions."),
+    "model": ("registry.cli.model:model", "Models: plan versions, name their data, look at them."),
+    "run": ("registry.cli.run:run", "Run a plugin on a dataset or model version."),
+    "runs": ("registry.cli.runs:runs", "Runs: list, show, logs, cancel, resume."),
+    "gate": ("registry.cli.gate:gate", "Gates: what is missing for a stage, and what supplies it."),
+    "promote": ("registry.cli.gate:promote", "Move a version to a stage, if its gate agrees."),
+    "approve": ("registry.cli.approve:approve", "Say yes to a version's step."),
+    "reject": ("registry.cli.approve:reject", "Say no to a version's step, with a reason."),
+    "policy": ("registry.cli.policy:policy", "Policies: list, show, check."),
+    "deployment": ("registry.cli.deployment:deployment", "Deployments: list, show, predict, stop."),
+    "audit": ("registry.cli.audit:audit", "The ledger: what happened, and whether it still says so."),
+    "report": ("registry.cli.report:report", "Write an audit report on a version."),
+    "plugin": ("registry.cli.plugin:plugin", "Plugins: list, show."),
+    "db": ("registry.cli.db:db", "The database's schema."),
+    "completion": ("registry.cli.completion:completion", "Print the completion script of a shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from registry.domain.names import did_you_mean
+
+            ctx.fail(f"there is no command {args[0]!r}: {did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Begin with: phasegate demo. Exit codes: 0 done, 1 a gate or check said no, 2 bad input, "
+    "3 a run failed, 4 integrity violated, 70 a defect of ours.",
+)
+@click.version_option(package_name="phasegate", prog_name="phasegate")
+def cli() -> None:
+    """A model registry that can say no.
+
+    Models move through stages; policies decide on evidence whether they may; a ledger proves what happened.
+    """
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: run a command and exit with its code."""
+    sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; what went wrong is said on standard error."""
+    debug = "--debug" in arguments or bool(os.environ.get("PHASEGATE_DEBUG"))
+    try:
+        result = cli.main(list(arguments), prog_name="phasegate", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader has seen enough; keep Python from complaining while it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except RegistryError as error:
+        if debug:
+            raise
+        return _say(error, "--json" in arguments)
+    except Exception as error:
+        if debug:
+            raise
+        defect = Defect(
+            f"{type(error).__name__}: {error}", hint="this is a defect of ours; --debug shows where it is"
+        )
+        return _say(defect, "--json" in arguments)
+
+
+def _say(error: RegistryError, as_json: bool) -> int:
+    if as_json:
+        body = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+        click.echo(json.dumps(body), err=True)
+    else:
+        click.echo(f"Error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"  -> {error.hint}", err=True)
+    return error.exit_code

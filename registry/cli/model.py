@@ -1,0 +1,146 @@
+"""`phasegate model`."""
+
+from __future__ import annotations
+
+import click
+
+from registry.cli.completion import stages, version_refs
+from registry.cli.render import facts, table
+from registry.cli.shell import Shell, example, pairs, with_shell
+from registry.domain.digests import short
+
+
+@click.group()
+def model() -> None:
+    """Models: plan versions, name their data, look at them."""
+
+
+@model.command(
+    epilog=example(
+        "phasegate model plan spam --system inbox --task text-classification "
+        "--target 'f1>=0.90' --data source=sms/1"
+    )
+)
+@click.argument("name")
+@click.option("--system", required=True, help="The system that it is for.")
+@click.option("--purpose", default="", help="What it is for [the system's purpose].")
+@click.option("--task", default="", help="For example text-classification.")
+@click.option(
+    "--target", "targets", multiple=True, metavar="METRIC>=N", help="Fixed from now on; repeatable."
+)
+@click.option("--data", multiple=True, metavar="ROLE=DATASET/N", help="Its data, by role; repeatable.")
+@click.option("--budget-hours", type=float, help="Hours of computing that it may take.")
+@with_shell
+def plan(
+    shell: Shell,
+    name: str,
+    system: str,
+    purpose: str,
+    task: str,
+    targets: tuple[str, ...],
+    data: tuple[str, ...],
+    budget_hours: float | None,
+) -> None:
+    """Plan the next version of model NAME, with targets fixed before anything is evaluated."""
+    made = shell.registry().plan(
+        name,
+        system=system,
+        purpose=purpose,
+        task=task,
+        targets=targets,
+        data=pairs(data, "ROLE=DATASET/N"),
+        budget_hours=budget_hours,
+    )
+
+    def say() -> None:
+        click.echo(f"Planned {made.ref} for {made.system}, risk tier {made.risk_tier}.")
+        facts({"  targets": made.targets or "none", "  data": made.data or "none"})
+        click.echo(f"Next: phasegate gate explain {made.ref} {made.following[0]}")
+
+    shell.answer(made, say)
+
+
+@model.command(epilog=example("phasegate model data spam/1 train=sms-train/1 test=sms-test/1 source="))
+@click.argument("ref", metavar="MODEL/N", shell_complete=version_refs)
+@click.argument("data", nargs=-1, required=True, metavar="ROLE=DATASET/N...")
+@with_shell
+def data(shell: Shell, ref: str, data: tuple[str, ...]) -> None:
+    """Name a version's data by role; ROLE= with nothing after it takes a role away."""
+    given = {role: text or None for role, text in pairs(data, "ROLE=DATASET/N").items()}
+    made = shell.registry().link_data(ref, given)
+    shell.answer(made, lambda: facts({made.ref: made.data or "no data"}))
+
+
+@model.command(epilog=example("phasegate model design spam/1 --set architecture=bert --set layers=2"))
+@click.argument("ref", metavar="MODEL/N", shell_complete=version_refs)
+@click.option("--set", "values", multiple=True, required=True, metavar="KEY=VALUE", help="Repeatable.")
+@with_shell
+def design(shell: Shell, ref: str, values: tuple[str, ...]) -> None:
+    """Record a version's design; training takes its defaults from it."""
+    made = shell.registry().design(ref, pairs(values, "KEY=VALUE"))
+    shell.answer(made, lambda: facts({made.ref: made.design}))
+
+
+@model.command("list", epilog=example("phasegate model list --stage deployed"))
+@click.option("--stage", default="", help="Only versions at this stage.", shell_complete=stages)
+@click.option("--model", "name", default="", help="Only versions of this model.")
+@with_shell
+def list_(shell: Shell, stage: str, name: str) -> None:
+    """List model versions."""
+    found = shell.registry().versions(stage=stage, model=name)
+    rows = [
+        (row.ref, row.stage, row.system, row.risk_tier, row.targets, short(row.artifact), row.created_at)
+        for row in found
+    ]
+    shell.answer(
+        found, lambda: table(["version", "stage", "system", "risk", "targets", "artifact", "planned"], rows)
+    )
+
+
+@model.command(epilog=example("phasegate model show spam/1"))
+@click.argument("ref", metavar="MODEL/N", shell_complete=version_refs)
+@with_shell
+def show(shell: Shell, ref: str) -> None:
+    """Show one version, and the evidence about what it is now."""
+    registry = shell.registry()
+    found, evidence = registry.version(ref), registry.evidence(ref)
+
+    def say() -> None:
+        facts(
+            {
+                "version": found.ref,
+                "stage": found.stage,
+                "system": f"{found.system} ({found.risk_tier} risk)",
+                "purpose": found.purpose,
+                "task": found.task,
+                "targets": found.targets,
+                "data": found.data,
+                "design": found.design,
+                "artifact": found.artifact or "none yet",
+                "digest": found.digest,
+                "planned": f"{found.created_at:%Y-%m-%d %H:%M} by {found.created_by}",
+                "can go to": found.following,
+            }
+        )
+        if evidence:
+            click.echo()
+            rows = [(row.kind, row.status, row.summary or row.metrics, row.run) for row in evidence]
+            table(["evidence", "status", "found", "run"], rows)
+
+    shell.answer({**_plain(found), "evidence": evidence}, say)
+
+
+@model.command(epilog=example("phasegate model history spam/1"))
+@click.argument("ref", metavar="MODEL/N", shell_complete=version_refs)
+@with_shell
+def history(shell: Shell, ref: str) -> None:
+    """Everything that happened to a version, its runs, its data and its deployments."""
+    found = shell.registry().history(ref)
+    rows = [(row.index, row.at, row.actor, row.subject, row.text) for row in found]
+    shell.answer(found, lambda: table(["entry", "when", "who", "what", "happened"], rows))
+
+
+def _plain(value: object) -> dict[str, object]:
+    from registry.cli.shell import plain
+
+    return dict(plain(value))

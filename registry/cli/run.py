@@ -1,0 +1,111 @@
+"""`phasegate run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from registry.cli.completion import any_refs, plugin_names
+from registry.cli.render import facts
+from registry.cli.shell import Shell, example, pairs, with_shell
+from registry.domain.digests import short
+
+
+@click.command(
+    epilog=example(
+        "phasegate run pii reviews/1",
+        "phasegate run train-classifier reviews/1 --set epochs=4 --set learning_rate=0.001",
+        "phasegate run bias loans/1 --data test=loans-test/2 --detach",
+    )
+)
+@click.argument("plugin", shell_complete=plugin_names)
+@click.argument("ref", metavar="REF", shell_complete=any_refs)
+@click.option("--data", multiple=True, metavar="ROLE=DATASET/N", help="Use this data for a role; repeatable.")
+@click.option(
+    "--set", "values", multiple=True, metavar="KEY=VALUE", help="An option of the plugin; repeatable."
+)
+@click.option("--config", type=click.Path(path_type=Path), help="Options of the plugin, as a YAML file.")
+@click.option("--engine", default="local", show_default=True, help="Where it runs.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, or a torch device such as cuda:0.")
+@click.option("--seed", default=0, show_default=True, help="For every random choice.")
+@click.option("--timeout", default=0.0, metavar="SECONDS", help="Stop it after this long [no limit].")
+@click.option("--quota", default=20 << 30, metavar="BYTES", help="Most that its folder may hold [20 GiB].")
+@click.option("--detach", is_flag=True, help="Return at once; see `phasegate runs`.")
+@with_shell
+def run(
+    shell: Shell,
+    plugin: str,
+    ref: str,
+    data: tuple[str, ...],
+    values: tuple[str, ...],
+    config: Path | None,
+    engine: str,
+    device: str,
+    seed: int,
+    timeout: float,
+    quota: int,
+    detach: bool,
+) -> None:
+    """Run PLUGIN on REF, a dataset version or a model version, in a process of its own."""
+    from registry.cli.follow import watch
+    from registry.usecases.runs import RunOptions
+
+    registry = shell.registry()
+    number = registry.start(
+        plugin,
+        ref,
+        data=pairs(data, "ROLE=DATASET/N"),
+        config={**_read(config), **_typed(plugin, pairs(values, "KEY=VALUE"))},
+        options=RunOptions(engine=engine, seed=seed, device=device, max_seconds=timeout, max_bytes=quota),
+    )
+    if detach:
+        shell.answer(
+            {"run": number}, lambda: click.echo(f"Run {number} has started: phasegate runs logs -f {number}")
+        )
+        return
+    ended = watch(registry, number, quiet=shell.as_json)
+    evidence = registry.evidence_of(number)
+
+    def say() -> None:
+        click.echo(f"Run {number} ({plugin}) succeeded in {ended.seconds or 0:.1f} s.")
+        facts({f"  made {name}": made for name, made in ended.outputs.items()})
+        for found in evidence[:1]:
+            judged = "" if found.status == "complete" else f" ({found.status}: {found.reason})"
+            click.echo(f"  evidence {found.kind} about {short(found.subject)}{judged}")
+            click.echo(f"  {found.summary}")
+
+    shell.answer({"run": ended, "evidence": evidence}, say)
+
+
+def _read(path: Path | None) -> dict[str, Any]:
+    """Options from a YAML file.
+
+    Raises:
+        BadInput: It cannot be read, or is no mapping.
+    """
+    if path is None:
+        return {}
+    import yaml
+
+    from registry.errors import BadInput
+
+    try:
+        found = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as cause:
+        raise BadInput(f"{path} cannot be read as YAML: {cause}") from cause
+    if not isinstance(found, dict):
+        raise BadInput(f"{path} holds no options: write KEY: VALUE lines")
+    return found
+
+
+def _typed(plugin: str, values: dict[str, str]) -> dict[str, Any]:
+    """Words from the command line; an option that takes a list is split at commas."""
+    from registry.extension.discovery import list_options, load_plugin
+
+    lists = list_options(load_plugin(plugin)) if values else frozenset()
+    return {
+        key: [part.strip() for part in text.split(",") if part.strip()] if key in lists else text
+        for key, text in values.items()
+    }

@@ -1,0 +1,136 @@
+"""`phasegate runs`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from registry.cli.render import facts, table
+from registry.cli.shell import Shell, example, with_shell
+from registry.errors import BadInput
+
+_TAIL = 256 << 10
+
+
+@click.group()
+def runs() -> None:
+    """Runs: list, show, logs, cancel, resume."""
+
+
+@runs.command("list", epilog=example("phasegate runs list --about loans/1"))
+@click.option("--about", default="", metavar="REF", help="Only runs on this version or dataset.")
+@click.option("--state", default="", help="queued, running, succeeded, failed, cancelled or lost.")
+@click.option("-n", "limit", default=50, show_default=True, help="At most so many, newest first; 0 for all.")
+@with_shell
+def list_(shell: Shell, about: str, state: str, limit: int) -> None:
+    """List runs, newest first. Runs that nobody looks after any more are taken care of."""
+    from registry.storage.tables.runs import STATES
+
+    if state and state not in STATES:
+        raise BadInput(f"there is no run state {state!r}", hint=f"known: {', '.join(STATES)}")
+    registry = shell.registry()
+    registry.recover()
+    found = registry.runs(about=about, state=state, limit=limit)
+    rows = [
+        (row.id, row.plugin, row.about, row.state, row.created_by, row.created_at, row.seconds)
+        for row in found
+    ]
+    shell.answer(found, lambda: table(["run", "plugin", "about", "state", "by", "queued", "seconds"], rows))
+
+
+@runs.command(epilog=example("phasegate runs show 7"))
+@click.argument("run", type=int)
+@with_shell
+def show(shell: Shell, run: int) -> None:
+    """Show one run."""
+    registry = shell.registry()
+    registry.recover()
+    found = registry.run_of(run)
+
+    def say() -> None:
+        facts(
+            {
+                "run": found.id,
+                "plugin": f"{found.plugin}@{found.plugin_version}",
+                "about": found.about,
+                "state": found.state,
+                "why": found.reason,
+                "config": found.config or "defaults",
+                "seed": found.seed,
+                "inputs": found.inputs,
+                "made": found.outputs,
+                "last metrics": found.metrics,
+                "queued": f"{found.created_at:%Y-%m-%d %H:%M:%S} by {found.created_by}",
+                "seconds": found.seconds,
+                "python": found.environment["python"],
+                "packages": found.environment["packages"],
+            }
+        )
+
+    shell.answer(found, say)
+
+
+@runs.command(epilog=example("phasegate runs logs -f 7"))
+@click.argument("run", type=int)
+@click.option("-f", "--follow", "follow", is_flag=True, help="Go on until the run has ended.")
+@click.option("--all", "whole", is_flag=True, help="The whole log, however long [its last 256 KiB].")
+@with_shell
+def logs(shell: Shell, run: int, follow: bool, whole: bool) -> None:
+    """Print what a run's process wrote."""
+    registry = shell.registry()
+    registry.run_of(run)
+    path = registry.run_log(run)
+    offset = _print_from(path, _start(path, whole))
+    while follow and registry.run_of(run).state in ("queued", "running"):
+        time.sleep(0.3)
+        offset = _print_from(path, offset)
+        registry.recover()
+    _print_from(path, offset)
+
+
+@runs.command(epilog=example("phasegate runs cancel 7"))
+@click.argument("run", type=int)
+@with_shell
+def cancel(shell: Shell, run: int) -> None:
+    """Stop a run."""
+    registry = shell.registry()
+    registry.cancel(run)
+    for _ in registry.follow(run):
+        pass
+    state = registry.run_of(run).state
+    shell.answer({"run": run, "state": state}, lambda: click.echo(f"Run {run}: {state}."))
+
+
+@runs.command(epilog=example("phasegate runs resume 7"))
+@click.argument("run", type=int)
+@with_shell
+def resume(shell: Shell, run: int) -> None:
+    """Start a lost run again, from its last verified checkpoint if it made one."""
+    from registry.cli.follow import watch
+
+    registry = shell.registry()
+    registry.resume(run)
+    ended = watch(registry, run, quiet=shell.as_json)
+    shell.answer(ended, lambda: click.echo(f"Run {run} ({ended.plugin}) succeeded."))
+
+
+def _start(path: Path, whole: bool) -> int:
+    size = path.stat().st_size if path.exists() else 0
+    if whole or size <= _TAIL:
+        return 0
+    click.echo(f"... the last 256 KiB of {size:,} bytes; --all shows all of {path}")
+    return size - _TAIL
+
+
+def _print_from(path: Path, offset: int) -> int:
+    """Print what a log holds beyond an offset, without control characters that would drive the terminal."""
+    if not path.exists():
+        return offset
+    with path.open("rb") as stream:
+        stream.seek(offset)
+        text = stream.read().decode("utf-8", errors="replace")
+        end = stream.tell()
+    click.echo("".join(c for c in text if c.isprintable() or c in "\n\t"), nl=False)
+    return end

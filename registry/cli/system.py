@@ -1,0 +1,85 @@
+"""`phasegate system`."""
+
+from __future__ import annotations
+
+import click
+
+from registry.cli.render import facts, table
+from registry.cli.shell import Shell, example, with_shell
+
+
+@click.group()
+def system() -> None:
+    """AI systems: what models are for, and for whom."""
+
+
+@system.command(
+    epilog=example(
+        "phasegate system add lending --purpose 'decide small loans' --risk-tier high "
+        "--affected-group women --affected-group men"
+    )
+)
+@click.argument("name")
+@click.option("--purpose", required=True, help="What it is for, in a sentence.")
+@click.option("--risk-tier", required=True, help="minimal, limited or high.")
+@click.option("--owner", default="", help="Who answers for it [the actor].")
+@click.option("--affected-group", "affected", multiple=True, help="People that it affects; repeatable.")
+@click.option(
+    "--prohibited-use", "prohibited", multiple=True, help="What it must not be used for; repeatable."
+)
+@click.option("--oversight", default="", help="How people watch and stop it.")
+@with_shell
+def add(
+    shell: Shell,
+    name: str,
+    purpose: str,
+    risk_tier: str,
+    owner: str,
+    affected: tuple[str, ...],
+    prohibited: tuple[str, ...],
+    oversight: str,
+) -> None:
+    """Record a system."""
+    made = shell.registry().add_system(
+        name,
+        purpose=purpose,
+        risk_tier=risk_tier,
+        owner=owner,
+        affected_groups=affected,
+        prohibited_uses=prohibited,
+        oversight=oversight,
+    )
+    shell.answer(made, lambda: click.echo(f"Added system {made.name}, risk tier {made.risk_tier}."))
+
+
+@system.command("list", epilog=example("phasegate system list"))
+@with_shell
+def list_(shell: Shell) -> None:
+    """List systems."""
+    found = shell.registry().systems()
+    rows = [(row.name, row.risk_tier, row.owner, row.purpose, row.models) for row in found]
+    shell.answer(found, lambda: table(["system", "risk tier", "owner", "purpose", "models"], rows))
+
+
+@system.command(epilog=example("phasegate system show lending"))
+@click.argument("name")
+@with_shell
+def show(shell: Shell, name: str) -> None:
+    """Show one system."""
+    found = shell.registry().system(name)
+    shell.answer(
+        found,
+        lambda: facts(
+            {
+                "system": found.name,
+                "purpose": found.purpose,
+                "risk tier": found.risk_tier,
+                "owner": found.owner,
+                "affected groups": found.affected_groups,
+                "prohibited uses": found.prohibited_uses,
+                "oversight": found.oversight,
+                "models": found.models,
+                "added": f"{found.created_at:%Y-%m-%d} by {found.created_by}",
+            }
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Pure facts of the registry: no input, no output, no database."""

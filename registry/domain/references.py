@@ -1,0 +1,37 @@
+"""References to numbered things: `loans/3`, and MLflow's `models:/loans/3`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from registry.domain.names import check_name
+from registry.errors import BadReference
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """A version of a model or of a dataset."""
+
+    name: str
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> Ref:
+        """Read `name/3` or `models:/name/3`.
+
+        Raises:
+            BadReference: No slash, or what follows it is no positive number.
+            BadName: The name could not be stored.
+        """
+        name, slash, number = text.removeprefix("models:/").rpartition("/")
+        if not slash:
+            raise BadReference(f"{text!r} names no version", hint=f"write {text}/1 for its first version")
+        if not _NUMBER.match(number):
+            raise BadReference(f"{text!r}: {number!r} is no version number", hint="versions are 1, 2, 3, ...")
+        return cls(check_name(name, "the name in the reference"), int(number))
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.number}"

@@ -1,0 +1,150 @@
+"""The plugin contract, on one screen. Built-in plugins obey it like anybody's.
+
+A plugin module imports nothing heavy at its top: torch, transformers, spaCy and
+the like load inside `run`. It is found through the entry point group
+`phasegate.plugins`; its entry point's name is the plugin's name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from registry.extension.context import RunContext
+from registry.extension.inputs import DeploymentInput
+from registry.extension.results import Deployed, Evidence, Prepared, Retired, Trained
+
+GROUP = "phasegate.plugins"
+
+
+class PluginConfig(BaseModel):
+    """Options of a plugin: `--set name=value`, the reference page and the check are made from its fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+C = TypeVar("C", bound=PluginConfig)
+
+
+class Plugin(ABC, Generic[C]):
+    """One piece of work for one stage.
+
+    Attributes:
+        name: The entry point's name, as typed after `phasegate run`.
+        kind: Which work it is; the lifecycle says in which stages it may change a version.
+        subject: What REF names in `phasegate run NAME REF`: a dataset version or a model version.
+        evidence: The kind of evidence that it produces, empty if none.
+        roles: Data roles that a version must name before this can run on it.
+        needs_artifact: Whether the version must have one.
+        reads_evidence: Kinds of current evidence about the subject that it wants to see.
+        requires: Importable modules that `run` needs.
+        extra: The extra that installs them: `pip install 'phasegate[EXTRA]'`.
+        valid_days: How long its evidence counts; None for as long as the digest lives.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    subject: ClassVar[Literal["dataset", "version"]]
+    version: ClassVar[str] = "1"
+    evidence: ClassVar[str] = ""
+    roles: ClassVar[tuple[str, ...]] = ()
+    needs_artifact: ClassVar[bool] = False
+    reads_evidence: ClassVar[tuple[str, ...]] = ()
+    requires: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str] = ""
+    valid_days: ClassVar[int | None] = None
+    config_type: ClassVar[type[PluginConfig]] = PluginConfig
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            for argument in get_args(base):
+                if isinstance(argument, type) and issubclass(argument, PluginConfig):
+                    cls.config_type = argument
+
+    @abstractmethod
+    def run(self, ctx: RunContext, config: C) -> Any:
+        """Do the work. Everything needed is in `ctx`; what was made is returned."""
+
+
+class PreparePlugin(Plugin[C]):
+    """Dataset version in, dataset versions out."""
+
+    kind = "prepare"
+    subject = "dataset"
+
+    @abstractmethod
+    def run(self, ctx: RunContext, config: C) -> Prepared: ...
+
+
+class TrainPlugin(Plugin[C]):
+    """Design and data in, artifact out."""
+
+    kind = "train"
+    subject = "version"
+    roles = ("train",)
+
+    @abstractmethod
+    def run(self, ctx: RunContext, config: C) -> Trained: ...
+
+
+class CheckPlugin(Plugin[C]):
+    """Dataset or artifact in, evidence out. Set `subject`."""
+
+    kind = "check"
+
+    @abstractmethod
+    def run(self, ctx: RunContext, config: C) -> Evidence: ...
+
+
+class EvaluatePlugin(Plugin[C]):
+    """Artifact and data in, evidence out."""
+
+    kind = "evaluate"
+    subject = "version"
+    needs_artifact = True
+
+    @abstractmethod
+    def run(self, ctx: RunContext, config: C) -> Evidence: ...
+
+
+class DeployPlugin(Plugin[C]):
+    """Artifact in, a running and healthy service out."""
+
+    kind = "deploy"
+    subject = "version"
+    needs_artifact = True
+
+    @abstractmethod
+    def run(self, ctx: RunContext, config: C) -> Deployed: ...
+
+    @abstractmethod
+    def stop(self, deployment: DeploymentInput) -> None:
+        """End a deployment that this plugin made. Stopping one that is gone already is no error."""
+
+    @abstractmethod
+    def healthy(self, deployment: DeploymentInput) -> bool:
+        """Whether it answers now."""
+
+
+class MonitorPlugin(Plugin[C]):
+    """A deployment's traffic and the training data in, evidence out."""
+
+    kind = "monitor"
+    subject = "version"
+    needs_artifact = True
+
+    @abstractmethod
+    def run(self, ctx: RunContext, config: C) -> Evidence: ...
+
+
+class RetirePlugin(Plugin[C]):
+    """Undeploy, archive, and say what was released."""
+
+    kind = "retire"
+    subject = "version"
+
+    @abstractmethod
+    def run(self, ctx: RunContext, config: C) -> Retired: ...

@@ -1,0 +1,73 @@
+"""Tables as plugins read them: checked, and with one idea of what text is and when two texts are the same."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from registry.domain.names import did_you_mean
+from registry.errors import BadTable
+from registry.extension.inputs import DatasetInput
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NO_WORD = re.compile(r"[\W_]+")
+
+
+def read_rows(data: DatasetInput) -> pa.Table:
+    """The dataset's table; dictionary-encoded columns and string views become plain ones.
+
+    Raises:
+        BadTable: It has no rows, lacks a column that the dataset gives a role to, or its text column holds
+            no text.
+    """
+    import pyarrow as pa
+
+    table = data.read()
+    if not table.num_rows:
+        raise BadTable(f"{data.ref} has no rows")
+    roles = data.columns
+    for role, name in [
+        ("text", roles.text),
+        ("label", roles.label),
+        *(("sensitive", n) for n in roles.sensitive),
+    ]:
+        if name and name not in table.column_names:
+            raise BadTable(
+                f"{data.ref} has no column {name!r}, which is its {role} column",
+                hint=did_you_mean(name, table.column_names),
+            )
+    table = table.cast(pa.schema([field.with_type(_plain(field.type)) for field in table.schema]))
+    if roles.text and table[roles.text].null_count == table.num_rows:
+        raise BadTable(f"the text column {roles.text!r} of {data.ref} holds no values")
+    if roles.text and roles.text not in text_columns(table):
+        raise BadTable(
+            f"the text column {roles.text!r} of {data.ref} holds {table[roles.text].type}, not text"
+        )
+    return table
+
+
+def text_columns(table: pa.Table) -> list[str]:
+    """Names of the columns that hold text, in order, of a table as `read_rows` gives it."""
+    import pyarrow as pa
+
+    return [field.name for field in table.schema if field.type in (pa.string(), pa.large_string())]
+
+
+def text_key(text: str) -> str:
+    """What two texts share that differ only in case, space, punctuation or Unicode form.
+
+    A text without a letter or digit stands for itself, so that `:-)` and `?!` stay two texts.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return _NO_WORD.sub("", folded) or folded.strip()
+
+
+def _plain(type: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(type):
+        return _plain(type.value_type)
+    return pa.string() if type == pa.string_view() else type

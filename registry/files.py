@@ -1,0 +1,63 @@
+"""Files that are there whole or not at all, and manifests of folders."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from registry.errors import BadInput
+
+_BLOCK = 1 << 20
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write aside, fsync, rename, fsync the folder: after a crash the file is old or new, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(aside, path)
+        sync_folder(path.parent)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(aside)
+        raise
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """`sha256:<hex>` of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return "sha256:" + digest.hexdigest()
+
+
+def manifest_of(folder: Path) -> dict[str, str]:
+    """Relative path -> digest of every file below a folder.
+
+    Raises:
+        BadInput: A symbolic link or a special file: what it points to could change unseen.
+    """
+    manifest = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise BadInput(f"{path} is a link or a special file: only plain files can be stored")
+        if path.is_file():
+            manifest[path.relative_to(folder).as_posix()] = sha256_of(path)
+    return manifest

@@ -1,0 +1,1 @@
+"""The ledger's mathematics: a Merkle tree over canonical entries. No storage."""

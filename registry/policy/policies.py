@@ -1,0 +1,205 @@
+"""Policies and bindings as immutable documents, known by digest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from registry.domain.decision import Action
+from registry.domain.digests import digest_of
+
+Scalar = bool | float | str
+ParamValue = Scalar | tuple[bool, ...] | tuple[float, ...] | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """One rule of a policy. Everything but `id`, `each` and the two commands is CEL or a template.
+
+    Attributes:
+        each: `data` or `targets`: the rule is judged once per item, bound to `item`; no items, no pass.
+        expression: True permits. Nothing else does.
+        message: Template of why it fails.
+        message_expression: CEL text that replaces `message`, if it can be evaluated.
+        value: CEL of what was seen.
+        limit: CEL of what was asked for.
+        remedy: Template of the command that repairs a failure.
+        supply: Template of the command that makes the evidence, where that is another one.
+    """
+
+    id: str
+    expression: str
+    message: str
+    each: str = ""
+    message_expression: str = ""
+    value: str = ""
+    limit: str = ""
+    remedy: str = ""
+    supply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which steps a policy governs.
+
+    Attributes:
+        to: Stages that are entered.
+        origin: Stages that are left; empty for any. An open step is governed only if its origin is named.
+        when: CEL over `subject`, `to`, `now`, `approvals`, `deployments` and `params`; empty for always.
+    """
+
+    to: tuple[str, ...]
+    origin: tuple[str, ...] = ()
+    when: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class GatePolicy:
+    """Rules for some steps. Two policies are the same if their digests are."""
+
+    name: str
+    match: Match
+    validations: tuple[Validation, ...]
+    params: Mapping[str, ParamValue] = field(default_factory=dict)
+    title: str = ""
+    description: str = ""
+    controls: tuple[str, ...] = ()
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The policy as JSON values; what is at its default is left out, so new fields keep old digests."""
+        metadata = _filled(
+            name=self.name, title=self.title, description=self.description, controls=list(self.controls)
+        )
+        match = _filled(
+            **{"to": list(self.match.to), "from": list(self.match.origin), "when": self.match.when}
+        )
+        return {
+            "kind": "GatePolicy",
+            "metadata": metadata,
+            "match": match,
+            "params": _params_out(self.params),
+            "validations": [_validation_out(rule) for rule in self.validations],
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        return digest_of(self.document)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> GatePolicy:
+        """Rebuild a policy from its stored document; the digest is the same again."""
+        metadata, match = document["metadata"], document["match"]
+        return cls(
+            name=metadata["name"],
+            title=metadata.get("title", ""),
+            description=metadata.get("description", ""),
+            controls=tuple(metadata.get("controls", ())),
+            match=Match(tuple(match["to"]), tuple(match.get("from", ())), match.get("when", "")),
+            params=_params_in(document["params"]),
+            validations=tuple(_validation_in(rule) for rule in document["validations"]),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GatePolicy) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+@dataclass(frozen=True, eq=False)
+class GateBinding:
+    """A policy put in force, with its own parameters and an action."""
+
+    name: str
+    policy: str
+    action: Action
+    params: Mapping[str, ParamValue] = field(default_factory=dict)
+    description: str = ""
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The binding as JSON values."""
+        return {
+            "kind": "GateBinding",
+            "metadata": _filled(name=self.name, description=self.description),
+            "policy": self.policy,
+            "params": _params_out(self.params),
+            "action": self.action.value,
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        return digest_of(self.document)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> GateBinding:
+        """Rebuild a binding from its stored document."""
+        return cls(
+            name=document["metadata"]["name"],
+            policy=document["policy"],
+            action=Action(document["action"]),
+            params=_params_in(document["params"]),
+            description=document["metadata"].get("description", ""),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GateBinding) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+def param_type(value: ParamValue) -> str:
+    """`number`, `text`, `truth value`, or `list of` one of them. An empty list is one of text."""
+    if isinstance(value, tuple):
+        return "list of " + (param_type(value[0]) if value else "text")
+    if isinstance(value, bool):
+        return "truth value"
+    return "number" if isinstance(value, float) else "text"
+
+
+# A validation's fields and their names in YAML and in the stored document.
+VALIDATION_FIELDS = {
+    "id": "id",
+    "each": "each",
+    "expression": "expression",
+    "message": "message",
+    "messageExpression": "message_expression",
+    "value": "value",
+    "limit": "limit",
+    "remedy": "remedy",
+    "supply": "supply",
+}
+
+
+def _validation_out(rule: Validation) -> dict[str, Any]:
+    return _filled(**{key: getattr(rule, name) for key, name in VALIDATION_FIELDS.items()})
+
+
+def _validation_in(document: Mapping[str, Any]) -> Validation:
+    return Validation(**{VALIDATION_FIELDS[key]: value for key, value in document.items()})
+
+
+def _params_out(params: Mapping[str, ParamValue]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}
+
+
+def _params_in(document: Mapping[str, Any]) -> dict[str, ParamValue]:
+    return {name: as_param(value) for name, value in document.items()}
+
+
+def as_param(value: Any) -> ParamValue:
+    """A JSON value as a parameter: every number is a double, as every metric is."""
+    if isinstance(value, list | tuple):
+        return tuple(as_param(item) for item in value)  # type: ignore[return-value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    assert isinstance(value, bool | float | str)
+    return value
+
+
+def _filled(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}

@@ -1,0 +1,219 @@
+"""Reading YAML with a line and a column for everything, and going on after a mistake."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from registry.domain.names import did_you_mean, nearest
+from registry.errors import BadDocument
+
+if TYPE_CHECKING:
+    from yaml.nodes import MappingNode, Node
+
+_TAG = "tag:yaml.org,2002:"
+_EXPONENT = re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+\Z")
+_CALLED = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "a truth value",
+    "null": "nothing",
+    "timestamp": "a date",
+    "map": "a mapping",
+    "seq": "a list",
+}
+
+
+class Source:
+    """A YAML text and the problems found in it so far. Its readers return None where there was one."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.text = text
+        self.file = file
+        self.problems: list[BadDocument] = []
+
+    def documents(self) -> list[Node]:
+        """The documents of the text, up to the first that is no YAML."""
+        import yaml
+
+        found: list[Node] = []
+        try:
+            for document in yaml.compose_all(self.text, Loader=yaml.SafeLoader):
+                found.append(document)  # noqa: PERF402 - what came before a mistake is kept
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            said = " ".join(part for part in (error.context, error.problem) if part)
+            self._add(said, mark.line + 1 if mark else 0, mark.column + 1 if mark else 0)
+        except yaml.reader.ReaderError as error:
+            before = self.text[: error.position]
+            column = error.position - (before.rfind("\n") + 1) + 1
+            self._add("there is a character that YAML does not allow", before.count("\n") + 1, column)
+        except RecursionError:
+            self._add("it is nested too deeply")
+        found = [node for node in found if _kind(node) != "null"]
+        if not found and not self.problems:
+            self._add("the file is empty", hint="a policy file begins with kind: GatePolicy")
+        return found
+
+    def report(self, node: Node, message: str, hint: str = "") -> None:
+        """Note a problem where a node begins."""
+        self._add(message, node.start_mark.line + 1, node.start_mark.column + 1, hint)
+
+    def report_within(self, node: Node, line: int, column: int, message: str, hint: str = "") -> None:
+        """Note a problem at a line and column of the text that a scalar holds."""
+        place = self._within(node, line, column)
+        self._add(message, *place, hint=hint)
+
+    def mapping(
+        self, node: Node | None, what: str, known: Collection[str], required: Collection[str] = ()
+    ) -> dict[str, Node]:
+        """A mapping's values by key; unknown, repeated and missing keys are problems."""
+        found = self.entries(node, what)
+        for key in [key for key in found if key not in known]:
+            self.report(found.pop(key)[0], f"{what} has no field {key!r}", did_you_mean(key, known))
+        for key in required:
+            if key not in found and node is not None and _kind(node) == "map":
+                self.report(node, f"{what} needs a field {key!r}")
+        return {key: value for key, (_, value) in found.items()}
+
+    def entries(self, node: Node | None, what: str) -> dict[str, tuple[Node, Node]]:
+        """A mapping's key and value nodes, whatever the keys are called."""
+        found: dict[str, tuple[Node, Node]] = {}
+        if node is None:
+            return found
+        if _kind(node) != "map":
+            self._wrong_kind(node, what, "a mapping")
+            return found
+        mapping: MappingNode = node  # type: ignore[assignment]
+        for key, value in mapping.value:
+            name = self.text_of(key, f"a key of {what}")
+            if name is None:
+                continue
+            if name in found:
+                first = found[name][0].start_mark.line + 1
+                self.report(key, f"{what} has two fields {name!r}; the first is in line {first}")
+            found.setdefault(name, (key, value))
+        return found
+
+    def items(self, node: Node | None, what: str) -> list[Node]:
+        """A list's nodes."""
+        if node is None:
+            return []
+        if _kind(node) != "seq":
+            self._wrong_kind(node, what, "a list")
+            return []
+        return list(node.value)
+
+    def text_of(self, node: Node | None, what: str) -> str | None:
+        """A scalar that is text and not empty."""
+        if node is None:
+            return None
+        if _kind(node) != "str":
+            self._wrong_kind(node, what, "text")
+            return None
+        if not node.value.strip():
+            self.report(node, f"{what} is empty")
+            return None
+        return str(node.value)
+
+    def texts_of(self, node: Node | None, what: str) -> dict[str, Node]:
+        """A list of different texts, or a single one, each with its node."""
+        nodes = [node] if node is not None and _kind(node) == "str" else self.items(node, what)
+        found: dict[str, Node] = {}
+        for item in nodes:
+            text = self.text_of(item, f"an entry of {what}")
+            if text is None:
+                continue
+            if text in found:
+                self.report(item, f"{what} names {text!r} twice")
+            found.setdefault(text, item)
+        return found
+
+    def choice_of(self, node: Node | None, what: str, known: Collection[str]) -> str | None:
+        """One of some words."""
+        text = self.text_of(node, what)
+        if text is None or node is None:
+            return None
+        if text not in known:
+            close = nearest(text, known)
+            hint = f"did you mean {close!r}?" if close else f"one of: {', '.join(known)}"
+            self.report(node, f"{text!r} is no {what}", hint)
+            return None
+        return text
+
+    def flag_of(self, node: Node | None, what: str) -> bool:
+        """A truth value; false if it is not there."""
+        if node is None:
+            return False
+        if _kind(node) != "bool":
+            self._wrong_kind(node, what, "true or false")
+            return False
+        return self._construct(node) is True
+
+    def param_of(self, node: Node, what: str) -> Any:
+        """A number, text or truth value, or a list of one kind of them."""
+        if _kind(node) == "seq":
+            values = [self.param_of(item, f"an entry of {what}") for item in node.value]
+            if any(value is None or isinstance(value, tuple) for value in values):
+                self.report(node, f"{what} may be a list of numbers, of texts or of truth values")
+                return None
+            if len({type(value) for value in values}) > 1:
+                self.report(node, f"{what} mixes types")
+                return None
+            return tuple(values)
+        if _kind(node) not in ("int", "float", "bool", "str"):
+            self._wrong_kind(node, what, "a number, text, true or false, or a list of them")
+            return None
+        try:
+            value = self._construct(node)
+            if isinstance(value, int) and not isinstance(value, bool):
+                value = float(value)
+        except (ValueError, KeyError, OverflowError):
+            self.report(node, f"{what} cannot be read as {_CALLED[_kind(node)]}")
+            return None
+        if isinstance(value, float) and not math.isfinite(value):
+            self.report(node, f"{what} must be a finite number")
+            return None
+        if isinstance(value, str) and getattr(node, "style", None) is None and _EXPONENT.match(value):
+            self.report(node, f"{what}: YAML takes {value} for text", f"write {float(value)!r}")
+            return None
+        return value
+
+    def _construct(self, node: Node) -> Any:
+        import yaml
+
+        return yaml.constructor.SafeConstructor().construct_object(node)
+
+    def _wrong_kind(self, node: Node, what: str, wanted: str) -> None:
+        kind = _kind(node)
+        hint = (
+            "put it in quotes" if wanted == "text" and kind in ("int", "float", "bool", "timestamp") else ""
+        )
+        shown = (
+            f" ({node.value})" if isinstance(node.value, str) and node.value and len(node.value) <= 40 else ""
+        )
+        self.report(node, f"{what} must be {wanted}, and is {_CALLED.get(kind, kind)}{shown}", hint)
+
+    def _add(self, message: str, line: int = 0, column: int = 0, hint: str = "") -> None:
+        self.problems.append(BadDocument(message, file=self.file, line=line, column=column, hint=hint))
+
+    def _within(self, node: Node, line: int, column: int) -> tuple[int, int]:
+        """Where a scalar's line and column stand in the file: exact if it is written there as it is."""
+        start = node.start_mark
+        if getattr(node, "style", None) == "|":
+            body = self.text.splitlines()[start.line + 1 : node.end_mark.line + 1]
+            indent = min((len(text) - len(text.lstrip()) for text in body if text.strip()), default=0)
+            return start.line + 1 + line, indent + column
+        raw = self.text[start.index : node.end_mark.index]
+        offset = raw.find(node.value)
+        if offset < 0 or "\n" in raw:
+            return start.line + 1, start.column + 1
+        return start.line + 1, start.column + offset + column
+
+
+def _kind(node: Node) -> str:
+    """`str`, `int`, `map`, ...: what YAML takes a node for."""
+    return str(node.tag).removeprefix(_TAG)

@@ -1,0 +1,1 @@
+"""Running plugins in processes of their own, and recording what came of it."""

@@ -1,0 +1,143 @@
+"""The run folder: how a run's processes leave word for each other, and survive each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from registry.extension.context import CANCEL, CHECKPOINTS, EVENTS
+from registry.extension.inputs import RunSpec
+from registry.files import write_atomically
+from registry.runner.processes import ProcessId
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What the supervisor must know beside the spec. No secrets: the database's URL comes by environment.
+
+    Attributes:
+        token: The fencing token that it was started with.
+        home: Root of the registry's home.
+        artifacts: URL of the artifact store.
+        max_seconds: Longest time that the plugin may run, 0 for no limit.
+        max_bytes: Most that its folder may hold.
+        resume: Start the plugin again if it is not alive and has not ended.
+        evidence: Kind of evidence that the plugin makes.
+        valid_days: How long that evidence counts.
+    """
+
+    run: int
+    token: int
+    engine: str
+    evidence: str
+    valid_days: int | None
+    home: str
+    artifacts: str
+    max_seconds: float
+    max_bytes: int
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a plugin's process ended."""
+
+    state: str
+    reason: str = ""
+    hint: str = ""
+
+
+class RunFolder:
+    """One run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path / "log.txt"
+        self._offset = 0
+
+    def prepare(self, spec: RunSpec, ticket: Ticket) -> None:
+        """Lay the folder out."""
+        self.path.mkdir(parents=True)
+        write_atomically(self.path / "spec.json", spec.model_dump_json(indent=1).encode())
+        self.write_ticket(ticket)
+
+    @property
+    def spec(self) -> RunSpec:
+        return RunSpec.model_validate_json((self.path / "spec.json").read_text("utf-8"))
+
+    @property
+    def ticket(self) -> Ticket:
+        return Ticket(**self._read("ticket.json"))
+
+    def write_ticket(self, ticket: Ticket) -> None:
+        write_atomically(self.path / "ticket.json", json.dumps(asdict(ticket)).encode())
+
+    @property
+    def child(self) -> ProcessId | None:
+        """The plugin's process, if one was ever started."""
+        found = self._read("child.json")
+        return ProcessId(**found) if found else None
+
+    def write_child(self, process: ProcessId) -> None:
+        write_atomically(self.path / "child.json", json.dumps(asdict(process)).encode())
+
+    @property
+    def ended(self) -> Ended | None:
+        """How the plugin ended, if it could still say so."""
+        found = self._read("exit.json")
+        return Ended(**found) if found else None
+
+    def write_ended(self, ended: Ended) -> None:
+        write_atomically(self.path / "exit.json", json.dumps(asdict(ended)).encode())
+
+    @property
+    def result(self) -> dict[str, Any]:
+        return self._read("result.json")
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        write_atomically(self.path / "result.json", json.dumps(result).encode())
+
+    def ask_to_cancel(self) -> None:
+        """Raise the flag that plugin and supervisor watch."""
+        (self.path / CANCEL).touch()
+
+    @property
+    def cancel_asked(self) -> bool:
+        return (self.path / CANCEL).exists()
+
+    @property
+    def has_checkpoint(self) -> bool:
+        return any((self.path / CHECKPOINTS).glob("*.json"))
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Events that came since the last call; a line still being written waits for the next."""
+        try:
+            with (self.path / EVENTS).open("rb") as stream:
+                stream.seek(self._offset)
+                for line in stream:
+                    if not line.endswith(b"\n"):
+                        return
+                    self._offset += len(line)
+                    yield json.loads(line)
+        except FileNotFoundError:
+            return
+
+    def size(self) -> int:
+        """Bytes below the folder now; what vanishes while counting does not count."""
+        total = 0
+        for path in self.path.rglob("*"):
+            try:
+                total += path.lstat().st_size
+            except FileNotFoundError:
+                continue
+        return total
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.path / name).read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        return found

@@ -1,0 +1,63 @@
+"""Launchers: how a plugin's process is started. `local` starts it here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+
+from registry.domain.names import did_you_mean
+from registry.errors import NotFound
+from registry.runner.folder import RunFolder
+from registry.runner.processes import ProcessId
+
+# What a plugin must not see: it never touches the database.
+_WITHHELD = ("PHASEGATE_DATABASE", "PHASEGATE_SUPERVISED")
+
+
+class Launcher(ABC):
+    """One way to run a plugin's process."""
+
+    name: str
+
+    @abstractmethod
+    def start(self, folder: RunFolder) -> ProcessId:
+        """Start the process that runs the folder's plugin, its output going to the folder's log."""
+
+
+class Local(Launcher):
+    """A process on this machine, leader of a session of its own."""
+
+    name = "local"
+
+    def start(self, folder: RunFolder) -> ProcessId:
+        environment = {key: value for key, value in os.environ.items() if key not in _WITHHELD}
+        # Nothing is fetched behind a run's back unless its user says so.
+        environment.setdefault("HF_HUB_OFFLINE", "1")
+        environment.setdefault("TOKENIZERS_PARALLELISM", "false")
+        environment["PYTHONUNBUFFERED"] = "1"
+        with folder.log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "registry.runner.child", str(folder.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=environment,
+            )
+        return ProcessId.of(process.pid)
+
+
+_LAUNCHERS: dict[str, type[Launcher]] = {launcher.name: launcher for launcher in (Local,)}
+
+
+def launcher(name: str) -> Launcher:
+    """The launcher of an engine.
+
+    Raises:
+        NotFound: No such engine.
+    """
+    if name not in _LAUNCHERS:
+        raise NotFound(f"there is no engine {name!r}", hint=did_you_mean(name, _LAUNCHERS))
+    return _LAUNCHERS[name]()

@@ -1,0 +1,1 @@
+"""Tables, transactions, queries, and the content-addressed store."""

@@ -1,0 +1,133 @@
+"""Finding rows by the names that people use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, contains_eager, joinedload
+
+from registry.domain.names import nearest
+from registry.domain.references import Ref
+from registry.errors import NotFound
+from registry.storage.tables import (
+    ActorRow,
+    Dataset,
+    DatasetVersion,
+    Model,
+    Run,
+    System,
+    Version,
+    VersionData,
+)
+
+
+def system(session: Session, name: str) -> System:
+    """A system by name.
+
+    Raises:
+        NotFound: There is none; the nearest name is in the hint.
+    """
+    row = session.scalar(select(System).where(System.name == name))
+    if row is None:
+        raise NotFound(
+            f"there is no system {name!r}", hint=_near(session, name, System, "phasegate system add NAME")
+        )
+    return row
+
+
+def version(session: Session, ref: Ref, *, lock: bool = False) -> Version:
+    """A model version, with its model and system; locked until the transaction ends if asked.
+
+    Raises:
+        NotFound: No such model, or no such version of it.
+    """
+    query = (
+        select(Version)
+        .join(Version.model)
+        .join(Model.system)
+        .options(contains_eager(Version.model).contains_eager(Model.system))
+        .where(Model.name == ref.name, Version.number == ref.number)
+    )
+    if lock:
+        query = query.with_for_update(of=Version).execution_options(populate_existing=True)
+    row = session.scalar(query)
+    if row is None:
+        raise _no_version(
+            session, ref, Model, Version, Version.model_id, "model", "phasegate model plan NAME"
+        )
+    return row
+
+
+def dataset(session: Session, ref: Ref) -> DatasetVersion:
+    """A dataset version, with its dataset.
+
+    Raises:
+        NotFound: No such dataset, or no such version of it.
+    """
+    row = session.scalar(
+        select(DatasetVersion)
+        .join(DatasetVersion.dataset)
+        .options(contains_eager(DatasetVersion.dataset))
+        .where(Dataset.name == ref.name, DatasetVersion.number == ref.number)
+    )
+    if row is None:
+        hint = "phasegate dataset add NAME FILE"
+        raise _no_version(session, ref, Dataset, DatasetVersion, DatasetVersion.dataset_id, "dataset", hint)
+    return row
+
+
+def run(session: Session, number: int, *, lock: bool = False) -> Run:
+    """A run by its number.
+
+    Raises:
+        NotFound: There is none.
+    """
+    query = select(Run).where(Run.id == number)
+    row = session.scalar(query.with_for_update() if lock else query)
+    if row is None:
+        raise NotFound(f"there is no run {number}", hint="phasegate runs list")
+    return row
+
+
+def data_of(session: Session, version_id: int) -> dict[str, DatasetVersion]:
+    """A version's data by role."""
+    rows = session.scalars(
+        select(VersionData)
+        .options(joinedload(VersionData.dataset_version).joinedload(DatasetVersion.dataset))
+        .where(VersionData.version_id == version_id)
+        .order_by(VersionData.role)
+    )
+    return {row.role: row.dataset_version for row in rows}
+
+
+def actor_names(session: Session) -> dict[int, str]:
+    """Every actor's name by id."""
+    return dict(session.execute(select(ActorRow.id, ActorRow.name)).tuples().all())
+
+
+def model_name(session: Session, model_id: int) -> str:
+    """A model's name by its id."""
+    return session.get_one(Model, model_id).name
+
+
+def ref_of(row: Version | DatasetVersion) -> str:
+    """`loans/1`; the row's model or dataset must be loaded."""
+    return f"{(row.model if isinstance(row, Version) else row.dataset).name}/{row.number}"
+
+
+def _near(session: Session, name: str, table: Any, otherwise: str) -> str:
+    close = nearest(name, session.scalars(select(table.name)))
+    return f"did you mean {close!r}?" if close else otherwise
+
+
+def _no_version(
+    session: Session, ref: Ref, table: Any, versions: Any, owner: Any, what: str, otherwise: str
+) -> NotFound:
+    row = session.scalar(select(table).where(table.name == ref.name))
+    if row is None:
+        return NotFound(f"there is no {what} {ref.name!r}", hint=_near(session, ref.name, table, otherwise))
+    query: Select[Any] = select(func.max(versions.number)).where(owner == row.id)
+    newest = session.scalar(query) or 0
+    hint = f"its newest version is {ref.name}/{newest}" if newest else otherwise
+    return NotFound(f"{what} {ref.name!r} has no version {ref.number}", hint=hint)

@@ -1,0 +1,46 @@
+"""The lifecycle in force."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from registry.domain.lifecycle import Lifecycle, Step
+from registry.errors import DatabaseUnusable
+from registry.storage.tables import LifecycleRow
+
+
+def current_lifecycle(session: Session) -> Lifecycle:
+    """The newest published lifecycle.
+
+    Raises:
+        DatabaseUnusable: None was ever published: the registry was not initialised to its end.
+    """
+    document = session.scalar(select(LifecycleRow.document).order_by(LifecycleRow.id.desc()).limit(1))
+    if document is None:
+        raise DatabaseUnusable(
+            "the registry has no lifecycle: its initialisation did not end", hint="phasegate init"
+        )
+    return from_document(document)
+
+
+def to_document(lifecycle: Lifecycle) -> dict[str, Any]:
+    """A lifecycle as stored."""
+    return {
+        "name": lifecycle.name,
+        "stages": list(lifecycle.stages),
+        "steps": [{"from": s.origin, "to": s.to, "open": s.open, "why": s.why} for s in lifecycle.steps],
+        "work": {kind: list(stages) for kind, stages in lifecycle.work.items()},
+    }
+
+
+def from_document(document: dict[str, Any]) -> Lifecycle:
+    """A lifecycle from its stored form."""
+    return Lifecycle(
+        document["name"],
+        tuple(document["stages"]),
+        tuple(Step(s["from"], s["to"], s["open"], s["why"]) for s in document["steps"]),
+        {kind: tuple(stages) for kind, stages in document["work"].items()},
+    )

@@ -1,0 +1,86 @@
+"""What all tables share: names of constraints, times in UTC, and what makes a row governed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import DateTime, Dialect, MetaData, inspect
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.types import TypeDecorator
+
+from registry.domain.digests import digest_of
+
+# Rows of these are never changed or deleted; triggers in the database see to it.
+APPEND_ONLY = (
+    "artifacts",
+    "dataset_versions",
+    "dataset_parents",
+    "evidence",
+    "policies",
+    "lifecycles",
+    "decisions",
+    "transitions",
+    "approvals",
+    "run_inputs",
+    "run_outputs",
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment, always with its zone: SQLite would forget it."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """A table.
+
+    Attributes:
+        governed: Whether a change of a row must come with a ledger entry. The entry
+            holds the row's digest, so a change behind its back is found.
+    """
+
+    governed: ClassVar[bool] = True
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime()}
+
+
+def row_key(row: Base) -> str:
+    """`table:primary/key`, as ledger entries name a row. The key's columns must be set."""
+    mapper = inspect(row).mapper
+    values = (getattr(row, mapper.get_property_by_column(column).key) for column in mapper.primary_key)
+    return f"{row.__tablename__}:{'/'.join(map(str, values))}"
+
+
+def row_digest(row: Base) -> str:
+    """Digest of all columns of a row, the same on every database."""
+    values = {}
+    for attribute in inspect(row).mapper.column_attrs:
+        value = getattr(row, attribute.key)
+        values[attribute.columns[0].name] = value.isoformat() if isinstance(value, datetime) else value
+    return digest_of(values)
+
+
+def now() -> datetime:
+    """This moment in UTC, to the microsecond that both databases keep."""
+    return datetime.now(UTC)

@@ -1,0 +1,117 @@
+"""Lifecycles, policies, bindings, decisions, transitions, approvals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from registry.storage.tables.base import Base
+
+
+class LifecycleRow(Base):
+    """A published lifecycle; the newest is in force."""
+
+    __tablename__ = "lifecycles"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(71))
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))
+
+
+class PolicyRow(Base):
+    """A published policy: immutable, known by digest."""
+
+    __tablename__ = "policies"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), index=True)
+    digest: Mapped[str] = mapped_column(String(71), unique=True)
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))
+
+
+class BindingRow(Base):
+    """A policy put in force. Ended, not deleted; at most one of a name is in force."""
+
+    __tablename__ = "bindings"
+    __table_args__ = (
+        CheckConstraint("action IN ('audit', 'warn', 'deny')", name="action"),
+        Index(
+            "uq_bindings_name_in_force",
+            "name",
+            unique=True,
+            sqlite_where=text("unbound_at IS NULL"),
+            postgresql_where=text("unbound_at IS NULL"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    policy_id: Mapped[int] = mapped_column(ForeignKey("policies.id"), index=True)
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    action: Mapped[str] = mapped_column(String(10))
+    bound_at: Mapped[datetime]
+    bound_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))
+    unbound_at: Mapped[datetime | None]
+
+
+class DecisionRow(Base):
+    """What a gate said, with every rule's result and the dossier that it saw."""
+
+    __tablename__ = "decisions"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), index=True)
+    from_stage: Mapped[str] = mapped_column(String(40))
+    to_stage: Mapped[str] = mapped_column(String(40))
+    digest: Mapped[str] = mapped_column(String(71))
+    allowed: Mapped[bool]
+    reason: Mapped[str]
+    results: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    dossier: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))
+
+
+class TransitionRow(Base):
+    """A move that happened, by the decision that allowed it."""
+
+    __tablename__ = "transitions"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), index=True)
+    decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), unique=True)
+    from_stage: Mapped[str] = mapped_column(String(40))
+    to_stage: Mapped[str] = mapped_column(String(40))
+    created_at: Mapped[datetime]
+    created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))
+
+
+class ApprovalRow(Base):
+    """One person's word on one transition of one digest."""
+
+    __tablename__ = "approvals"
+    __table_args__ = (
+        CheckConstraint("verdict IN ('approved', 'rejected')", name="verdict"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), index=True)
+    to_stage: Mapped[str] = mapped_column(String(40))
+    digest: Mapped[str] = mapped_column(String(71))
+    verdict: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str]
+    created_at: Mapped[datetime]
+    created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))

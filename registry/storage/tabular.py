@@ -1,0 +1,200 @@
+"""Reading people's files into tables: CSV, JSON lines, Parquet; nothing half understood."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry.errors import BadTable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow.csv import InvalidRow
+
+TABLE = "data.parquet"
+_MAX_TEXT_BYTES = 2 << 30
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "a gzip file",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """A table that was read: number of rows, and column name -> type."""
+
+    rows: int
+    schema: dict[str, str]
+
+
+def import_table(
+    source: Path, folder: Path, *, encoding: str = "utf-8", columns: Sequence[str] = ()
+) -> TableFacts:
+    """Read a file and lay it out as `data.parquet` in a folder.
+
+    Args:
+        source: `.csv`, `.tsv`, `.jsonl` / `.ndjson` or `.parquet`.
+        folder: Where to put the table.
+        encoding: Of a text file.
+        columns: Names for a CSV file that has no header line.
+
+    Raises:
+        BadTable: Missing, empty, binary, wrongly encoded, ragged, without a header or without
+            rows, or too large to be read in one piece; says where.
+    """
+    import pyarrow.parquet as pq
+
+    table = read_table(source, encoding, columns)
+    if table.num_rows == 0:
+        raise BadTable(f"{source.name} has no rows", hint="a dataset needs at least one")
+    _check_names(source, table.column_names)
+    pq.write_table(table, folder / TABLE, compression="zstd")
+    return TableFacts(table.num_rows, {field.name: str(field.type) for field in table.schema})
+
+
+def read_table(source: Path, encoding: str = "utf-8", columns: Sequence[str] = ()) -> pa.Table:
+    """Read a file into memory; see `import_table`."""
+    import pyarrow as pa
+
+    try:
+        size = source.stat().st_size
+        with source.open("rb") as stream:
+            start = stream.read(8192)
+    except OSError as cause:
+        raise BadTable(f"{source} cannot be read: {cause.strerror}") from cause
+    if size == 0:
+        raise BadTable(f"{source.name} is empty")
+    if start.startswith(b"PAR1"):
+        return _parquet(source)
+    for magic, what in _MAGIC.items():
+        if start.startswith(magic):
+            raise BadTable(f"{source.name} is {what}, not a table", hint="unpack or convert it first")
+    limit = int(os.environ.get("PHASEGATE_MAX_TEXT_BYTES", _MAX_TEXT_BYTES))
+    if size > limit:
+        raise BadTable(
+            f"{source.name} has {size:,} bytes: text files are read up to {limit:,}",
+            hint="convert it to Parquet first, or set PHASEGATE_MAX_TEXT_BYTES",
+        )
+    if b"\x00" in start:
+        raise BadTable(
+            f"{source.name} is a binary file, not a table", hint="known: .csv, .tsv, .jsonl, .parquet"
+        )
+    _check_encoding(source, encoding)
+    try:
+        if source.suffix.lower() in (".jsonl", ".ndjson"):
+            return _json_lines(source)
+        return _csv(source, encoding, columns, size)
+    except pa.ArrowInvalid as cause:
+        raise BadTable(f"{source.name} cannot be read as a table: {cause}") from cause
+
+
+def _parquet(source: Path) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(source)
+    except (pa.ArrowInvalid, OSError) as cause:
+        raise BadTable(f"{source.name} is a damaged Parquet file: {cause}") from cause
+
+
+def _json_lines(source: Path) -> pa.Table:
+    import pyarrow.json as pj
+
+    return pj.read_json(source, parse_options=pj.ParseOptions(newlines_in_values=False))
+
+
+def _csv(source: Path, encoding: str, columns: Sequence[str], size: int) -> pa.Table:
+    import pyarrow.csv as pc
+
+    ragged: list[InvalidRow] = []
+
+    def keep(row: InvalidRow) -> str:
+        ragged.append(row)
+        return "skip"
+
+    delimiter = "\t" if source.suffix.lower() == ".tsv" else ","
+    if not columns:
+        _check_header(source, encoding, delimiter)
+    table = pc.read_csv(
+        source,
+        # One thread, so that a ragged row is named by its number; a block that holds the longest row.
+        read_options=pc.ReadOptions(
+            use_threads=False,
+            encoding=encoding,
+            column_names=list(columns) or None,
+            block_size=max(min(size, 64 << 20), 1),
+        ),
+        parse_options=pc.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep),
+    )
+    if ragged:
+        first = ragged[0]
+        raise BadTable(
+            f"{source.name} is ragged: row {first.number} has {first.actual_columns} fields, "
+            f"not {first.expected_columns} ({len(ragged):,} such rows): {first.text[:60]!r}",
+            hint="quote fields that hold the delimiter",
+        )
+    return table
+
+
+def _check_encoding(source: Path, encoding: str) -> None:
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)()
+    except LookupError:
+        raise BadTable(
+            f"there is no encoding {encoding!r}", hint="for example utf-8, latin-1, cp1252"
+        ) from None
+    position, line = 0, 1
+    with source.open("rb") as stream:
+        while True:
+            block = stream.read(1 << 20)
+            try:
+                decoder.decode(block, final=not block)
+            except UnicodeDecodeError as cause:
+                line += block[: cause.start].count(b"\n")
+                raise BadTable(
+                    f"{source.name} is not {encoding}: byte 0x{cause.object[cause.start]:02x} in line {line}",
+                    hint="say what it is with --encoding, for example --encoding latin-1",
+                ) from cause
+            if not block:
+                return
+            position += len(block)
+            line += block.count(b"\n")
+
+
+def _check_header(source: Path, encoding: str, delimiter: str) -> None:
+    """A first line that holds data is not taken for names."""
+    csv.field_size_limit(1 << 26)
+    with source.open(encoding=encoding, newline="") as stream:
+        names = next(csv.reader(stream, delimiter=delimiter), [])
+    names = [name.removeprefix("\ufeff").strip() for name in names]
+    odd = [name for name in names if not name or len(name) > 64 or _is_number(name)]
+    if odd:
+        raise BadTable(
+            f"{source.name} seems to have no header line: {odd[0][:40]!r} is no column name",
+            hint="name the columns with --columns NAME,NAME,...",
+        )
+
+
+def _check_names(source: Path, names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise BadTable(f"{source.name} has the column {twice[0]!r} more than once")
+    if any(not name.strip() for name in names):
+        raise BadTable(f"{source.name} has a column without a name")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

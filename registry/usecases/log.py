@@ -1,0 +1,134 @@
+"""The log: ledger entries, filtered, and told in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from registry.domain.digests import short
+from registry.domain.references import Ref
+from registry.storage import find
+from registry.storage.tables import Deployment, LedgerEntry, Run, RunOutput
+from registry.usecases.views import EntryView
+
+
+def log(
+    session: Session,
+    *,
+    subjects: Sequence[str] = (),
+    actor: str = "",
+    action: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 0,
+) -> list[EntryView]:
+    """Ledger entries in order; with a limit, the newest ones."""
+    names = find.actor_names(session)
+    query = select(LedgerEntry).order_by(LedgerEntry.index.desc())
+    if subjects:
+        query = query.where(LedgerEntry.subject.in_(subjects))
+    if actor:
+        query = query.where(LedgerEntry.actor_id.in_([id for id, name in names.items() if name == actor]))
+    if action:
+        query = query.where(LedgerEntry.action == action)
+    if since:
+        query = query.where(LedgerEntry.at >= since)
+    if until:
+        query = query.where(LedgerEntry.at < until)
+    if limit:
+        query = query.limit(limit)
+    entries = [_entry(row, names) for row in session.scalars(query)]
+    return entries[::-1]
+
+
+def history(session: Session, ref: Ref) -> list[EntryView]:
+    """Everything that happened to a version: to itself, its runs, its deployments and its data."""
+    version = find.version(session, ref)
+    runs = set(session.scalars(select(Run.id).where(Run.version_id == version.id)))
+    deployments = session.scalars(select(Deployment.id).where(Deployment.version_id == version.id))
+    data = find.data_of(session, version.id)
+    made = session.scalars(
+        select(RunOutput.run_id).where(RunOutput.ref.in_([find.ref_of(row) for row in data.values()]))
+    )
+    checked = session.scalars(
+        select(Run.id).where(Run.dataset_version_id.in_([row.id for row in data.values()]))
+    )
+    runs |= {*made, *checked}
+    subjects = [
+        f"model:{ref}",
+        *(f"run:{number}" for number in runs),
+        *(f"deployment:{number}" for number in deployments),
+        *(f"dataset:{find.ref_of(row)}" for row in data.values()),
+    ]
+    return log(session, subjects=subjects)
+
+
+def _entry(row: LedgerEntry, names: Mapping[int, str]) -> EntryView:
+    payload = json.loads(row.payload)["event"] if row.payload is not None else {}
+    return EntryView(
+        index=row.index,
+        at=row.at,
+        actor=names[row.actor_id],
+        action=row.action,
+        subject=row.subject,
+        text=_tell(row.action, payload),
+        leaf=row.leaf.hex(),
+        payload=payload,
+    )
+
+
+def _tell(action: str, event: Mapping[str, Any]) -> str:
+    """An event in words; an erased one says so."""
+    if not event:
+        return "(erased)"
+    teller = _TELLERS.get(action)
+    return teller(event) if teller else ", ".join(f"{key}={value}" for key, value in event.items())
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in values.items())
+
+
+def _decided(event: Mapping[str, Any]) -> str:
+    if event["allowed"]:
+        return f"moved from {event['origin']} to {event['to']} (decision {event['decision']})"
+    rules = ", ".join(event["blocking"]) or "no policy governs this step"
+    return f"refused: {event['origin']} to {event['to']} (decision {event['decision']}), by {rules}"
+
+
+def _ended(event: Mapping[str, Any]) -> str:
+    made = f", made {_pairs(event['outputs'])}" if event["outputs"] else ""
+    why = f": {event['reason']}" if event["reason"] else ""
+    return f"{event['state']}{why}{made}"
+
+
+_TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "registry-created": lambda e: f"registry made by release {e['release']}",
+    "actor-added": lambda e: f"first seen: {e['name']}",
+    "lifecycle-published": lambda e: f"lifecycle {e['name']} in force ({short(e['digest'])})",
+    "policy-published": lambda e: f"policy published ({short(e['digest'])})",
+    "policy-bound": lambda e: f"in force: {e['policy']} ({short(e['digest'])}), {e['action_on_failure']}",
+    "policy-unbound": lambda e: f"no longer in force: {e['policy']}",
+    "system-added": lambda e: f"system of risk tier {e['risk_tier']}, owner {e['owner']}",
+    "dataset-added": lambda e: (
+        f"{e['rows']:,} rows from {', '.join(e['parents']) or e['source']} ({short(e['digest'])})"
+    ),
+    "version-planned": lambda e: f"planned for {e['system']}, targets {', '.join(e['targets']) or 'none'}",
+    "data-linked": lambda e: f"data: {_pairs(e['data'])}",
+    "design-recorded": lambda e: f"design: {_pairs(e['design'])}",
+    "run-queued": lambda e: f"{e['plugin']} on {e['about'].partition(':')[2]}",
+    "run-started": lambda e: "started" if e["token"] == 1 else f"started again (take {e['token']})",
+    "run-taken-over": lambda e: f"its supervisor was gone; another took over (take {e['token']})",
+    "run-ended": _ended,
+    "evidence-recorded": lambda e: f"{e['kind']} about {short(e['about'])}: {e['status']} (run {e['run']})",
+    "artifact-produced": lambda e: f"artifact {short(e['artifact'])} (run {e['run']})",
+    "stage-decided": _decided,
+    "verdict-given": lambda e: f"{e['verdict']} for {e['to']} ({short(e['digest'])})",
+    "deployment-started": lambda e: f"{e['version']} runs at {e['endpoint']}",
+    "deployment-stopped": lambda e: f"{e['version']} stopped: {e['reason']}",
+}

@@ -1,0 +1,56 @@
+"""Adding systems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from registry.domain.events import SystemAdded
+from registry.domain.names import check_name, did_you_mean
+from registry.errors import AlreadyExists, BadInput
+from registry.storage.tables import System
+from registry.storage.unit_of_work import UnitOfWork
+
+RISK_TIERS = ("minimal", "limited", "high")
+
+
+def add_system(
+    work: UnitOfWork,
+    name: str,
+    *,
+    purpose: str,
+    risk_tier: str,
+    owner: str = "",
+    affected_groups: Sequence[str] = (),
+    prohibited_uses: Sequence[str] = (),
+    oversight: str = "",
+) -> System:
+    """Record an AI system in its use.
+
+    Raises:
+        BadName: The name could not be stored.
+        BadInput: No purpose, or no such risk tier.
+        AlreadyExists: The name is taken.
+    """
+    check_name(name, "the system's name")
+    if not purpose.strip():
+        raise BadInput("a system needs a purpose", hint="say with --purpose what it is for")
+    if risk_tier not in RISK_TIERS:
+        raise BadInput(f"there is no risk tier {risk_tier!r}", hint=did_you_mean(risk_tier, RISK_TIERS))
+    if work.session.scalar(select(System.id).where(System.name == name)) is not None:
+        raise AlreadyExists(f"there is a system {name!r} already", hint=f"phasegate system show {name}")
+    system = System(
+        name=name,
+        purpose=purpose.strip(),
+        owner=owner or work.actor.name,
+        risk_tier=risk_tier,
+        affected_groups=list(affected_groups),
+        prohibited_uses=list(prohibited_uses),
+        oversight=oversight,
+        created_at=work.at,
+        created_by=work.actor.id,
+    )
+    work.session.add(system)
+    work.record(SystemAdded(f"system:{name}", risk_tier, system.owner))
+    return system
