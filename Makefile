@@ -71,7 +71,6 @@ endef
 	$(call install,-e '.[demo]',Phasegate)
 	@touch $@
 
-# setuptools: the version that can build the wheel without fetching one of its own.
 .venv/.installed-dev: pyproject.toml constraints.txt
-	$(call install,'setuptools>=77' -e '.[all$(comma)dev]',Phasegate and its development tools)
+	$(call install,-e '.[all$(comma)dev]',Phasegate and its development tools)
 	@touch .venv/.installed-demo $@

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from registry import usecases
 from registry.domain.decision import Decision
 from registry.domain.dossier import Dossier
 from registry.domain.references import Ref
@@ -21,38 +22,25 @@ from registry.storage.database import Database
 from registry.storage.home import Home
 from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables.base import now
-from registry.usecases import approve as approving
-from registry.usecases import audit as auditing
-from registry.usecases import datasets as adding
-from registry.usecases import decide as deciding
-from registry.usecases import deployments as deploying
-from registry.usecases import examine as examining
-from registry.usecases import follow as following
-from registry.usecases import log as logging
-from registry.usecases import look, setup
-from registry.usecases import plan as planning
-from registry.usecases import policies as governing
-from registry.usecases import predict as predicting
-from registry.usecases import runs as running
-from registry.usecases import systems as describing
-from registry.usecases.examine import Check
-from registry.usecases.runs import RunOptions
-from registry.usecases.views import (
-    ApprovalView,
-    DatasetView,
-    DecisionView,
-    DeploymentView,
-    EntryView,
-    EvidenceView,
-    PolicyView,
-    RunView,
-    SystemView,
-    VersionView,
-)
 
 if TYPE_CHECKING:
     from registry.policy import GateBinding, GatePolicy
     from registry.reports.facts import ReportFacts
+    from registry.usecases.audit import Audit
+    from registry.usecases.examine import Check
+    from registry.usecases.runs import RunOptions
+    from registry.usecases.views import (
+        ApprovalView,
+        DatasetView,
+        DecisionView,
+        DeploymentView,
+        EntryView,
+        EvidenceView,
+        PolicyView,
+        RunView,
+        SystemView,
+        VersionView,
+    )
 
 
 def default_actor() -> str:
@@ -115,7 +103,7 @@ class Registry:
 
     def initialise(self, lifecycle: Path | None = None) -> bool:
         """Make tables, lifecycle and default policies; True if it was new. Safe to repeat."""
-        return setup.initialise(self.home, self._database, self.actor, lifecycle=lifecycle)
+        return usecases.setup.initialise(self.home, self._database, self.actor, lifecycle=lifecycle)
 
     def check(self) -> None:
         """See that this release can use the database; raises `DatabaseUnusable`."""
@@ -127,16 +115,16 @@ class Registry:
 
     def upgrade(self) -> tuple[str, str]:
         """Migrate the database to this release; returns the revisions before and after."""
-        return setup.upgrade_database(self._database)
+        return usecases.setup.upgrade_database(self._database)
 
     def examine(self) -> list[Check]:
         """What is installed, what works, and what would help."""
-        return examining.examine(self.home, self._database)
+        return usecases.examine.examine(self.home, self._database)
 
     def counts(self) -> dict[str, int]:
         """How much there is of what."""
         with self._database.read() as session:
-            return look.counts(session)
+            return usecases.look.counts(session)
 
     def stages(self) -> list[str]:
         """Stages of the lifecycle in force, in order."""
@@ -148,120 +136,122 @@ class Registry:
     def add_system(self, name: str, *, purpose: str, risk_tier: str, **more: Any) -> SystemView:
         """Record an AI system in its use; `more` as `usecases.systems.add_system` takes it."""
         with self._database.write(self.actor) as work:
-            describing.add_system(work, name, purpose=purpose, risk_tier=risk_tier, **more)
+            usecases.systems.add_system(work, name, purpose=purpose, risk_tier=risk_tier, **more)
         return self.system(name)
 
     def systems(self) -> list[SystemView]:
         with self._database.read() as session:
-            return look.systems(session)
+            return usecases.look.systems(session)
 
     def system(self, name: str) -> SystemView:
         with self._database.read() as session:
-            return look.systems(session, name)[0]
+            return usecases.look.systems(session, name)[0]
 
     def add_dataset(self, name: str, source: str | Path, **more: Any) -> DatasetView:
         """Store a file as the next version of a dataset; `more` as `usecases.datasets.add_dataset` has it."""
-        row = adding.add_dataset(
+        row = usecases.datasets.add_dataset(
             self._database, self._store, self.home, self.actor, name, Path(source), **more
         )
         return self.dataset(f"{name}/{row.number}")
 
     def datasets(self) -> list[DatasetView]:
         with self._database.read() as session:
-            return look.datasets(session)
+            return usecases.look.datasets(session)
 
     def dataset(self, ref: str) -> DatasetView:
         with self._database.read() as session:
-            return look.dataset(session, Ref.parse(ref))
+            return usecases.look.dataset(session, Ref.parse(ref))
 
     # -- versions -------------------------------------------------------------
 
     def plan(self, model: str, *, system: str, **more: Any) -> VersionView:
         """Plan the next version of a model; `more` as `usecases.plan.plan_version` takes it."""
         with self._database.write(self.actor) as work:
-            number = planning.plan_version(work, model, system=system, **more).number
+            number = usecases.plan.plan_version(work, model, system=system, **more).number
         return self.version(f"{model}/{number}")
 
     def link_data(self, ref: str, data: Mapping[str, str | None]) -> VersionView:
         """Name a version's data by role; None takes a role away."""
         with self._database.write(self.actor) as work:
-            planning.link_data(work, Ref.parse(ref), data)
+            usecases.plan.link_data(work, Ref.parse(ref), data)
         return self.version(ref)
 
     def design(self, ref: str, values: Mapping[str, str]) -> VersionView:
         """Record a version's design."""
         with self._database.write(self.actor) as work:
-            planning.record_design(work, Ref.parse(ref), values)
+            usecases.plan.record_design(work, Ref.parse(ref), values)
         return self.version(ref)
 
     def versions(self, *, model: str = "", stage: str = "") -> list[VersionView]:
         with self._database.read() as session:
-            return look.versions(session, model=model, stage=stage)
+            return usecases.look.versions(session, model=model, stage=stage)
 
     def version(self, ref: str) -> VersionView:
         with self._database.read() as session:
-            return look.version(session, Ref.parse(ref))
+            return usecases.look.version(session, Ref.parse(ref))
 
     def evidence(self, ref: str) -> list[EvidenceView]:
         """Evidence about a version's current artifact and its data, oldest first."""
         with self._database.read() as session:
-            version = look.version(session, Ref.parse(ref))
-            data = [look.dataset(session, Ref.parse(found)).digest for found in version.data.values()]
-            return look.evidence(session, [version.artifact or version.digest, *data])
+            version = usecases.look.version(session, Ref.parse(ref))
+            data = [
+                usecases.look.dataset(session, Ref.parse(found)).digest for found in version.data.values()
+            ]
+            return usecases.look.evidence(session, [version.artifact or version.digest, *data])
 
     def history(self, ref: str) -> list[EntryView]:
         """Everything that happened to a version, its runs, its data and its deployments."""
         with self._database.read() as session:
-            return logging.history(session, Ref.parse(ref))
+            return usecases.log.history(session, Ref.parse(ref))
 
     # -- gates ----------------------------------------------------------------
 
     def explain(self, ref: str, to: str) -> tuple[Decision, Dossier]:
         """What the gate into a stage would say now, and what it would see."""
         with self._database.read() as session:
-            return deciding.explain(session, Ref.parse(ref), to, now())
+            return usecases.decide.explain(session, Ref.parse(ref), to, now())
 
     def promote(self, ref: str, to: str) -> Decision:
         """Move a version if its gate agrees; a refusal is returned, and recorded, too."""
         with self._database.write(self.actor) as work:
-            decision = deciding.promote(work, Ref.parse(ref), to)
+            decision = usecases.decide.promote(work, Ref.parse(ref), to)
         return replace(decision, entry=work.last_entry)
 
     def decisions(self, ref: str) -> list[DecisionView]:
         with self._database.read() as session:
-            return look.decisions(session, Ref.parse(ref))
+            return usecases.look.decisions(session, Ref.parse(ref))
 
     def approve(self, ref: str, to: str, reason: str = "") -> None:
         """Say yes to a version's step, for the digest that it has now."""
         with self._database.write(self.actor) as work:
-            approving.give_verdict(work, Ref.parse(ref), to, approving.APPROVED, reason)
+            usecases.approve.give_verdict(work, Ref.parse(ref), to, usecases.approve.APPROVED, reason)
 
     def reject(self, ref: str, to: str, reason: str) -> None:
         """Say no to a version's step."""
         with self._database.write(self.actor) as work:
-            approving.give_verdict(work, Ref.parse(ref), to, approving.REJECTED, reason)
+            usecases.approve.give_verdict(work, Ref.parse(ref), to, usecases.approve.REJECTED, reason)
 
     def approvals(self, ref: str) -> list[ApprovalView]:
         with self._database.read() as session:
-            return look.approvals(session, Ref.parse(ref))
+            return usecases.look.approvals(session, Ref.parse(ref))
 
     def policies(self) -> list[PolicyView]:
         with self._database.read() as session:
-            return look.policies(session)
+            return usecases.look.policies(session)
 
     def policy(self, name: str) -> PolicyView:
         with self._database.read() as session:
-            return look.policies(session, name)[0]
+            return usecases.look.policies(session, name)[0]
 
     def check_policies(self, source: str | Path) -> list[BadDocument]:
         """Every problem of a policy file, typed against what a gate sees."""
         with self._database.read() as session:
-            return governing.check_file(session, Path(source))
+            return usecases.policies.check_file(session, Path(source))
 
     def publish(self, policies: Sequence[GatePolicy], bindings: Sequence[GateBinding]) -> None:
         """Publish policies and put bindings in force."""
         with self._database.write(self.actor) as work:
-            governing.publish_set(work, policies, bindings)
+            usecases.policies.publish_set(work, policies, bindings)
 
     # -- runs -----------------------------------------------------------------
 
@@ -275,7 +265,7 @@ class Registry:
         options: RunOptions | None = None,
     ) -> int:
         """Start a plugin's run in processes of its own; returns the run's number at once."""
-        return running.start_run(
+        return usecases.runs.start_run(
             self._database,
             self._store,
             self.home,
@@ -289,7 +279,7 @@ class Registry:
 
     def follow(self, run: int) -> Iterator[dict[str, Any]]:
         """A run's events as they come, until it has ended."""
-        return following.follow_run(self._database, self.home, run)
+        return usecases.follow.follow_run(self._database, self.home, run)
 
     def run(self, plugin: str, ref: str, **more: Any) -> RunView:
         """Start a run and wait for its end; `more` as `start` takes it.
@@ -307,62 +297,62 @@ class Registry:
 
     def runs(self, *, about: str = "", state: str = "", limit: int = 0) -> list[RunView]:
         with self._database.read() as session:
-            return look.runs(session, about=about, state=state, limit=limit)
+            return usecases.look.runs(session, about=about, state=state, limit=limit)
 
     def run_of(self, number: int) -> RunView:
         with self._database.read() as session:
-            return look.run(session, number)
+            return usecases.look.run(session, number)
 
     def evidence_of(self, run: int) -> list[EvidenceView]:
         """Evidence that a run made."""
         with self._database.read() as session:
-            return look.evidence_of_run(session, run)
+            return usecases.look.evidence_of_run(session, run)
 
     def run_log(self, number: int) -> Path:
         """Where a run's output is."""
-        return running.open_folder(self.home, number).log
+        return usecases.runs.open_folder(self.home, number).log
 
     def cancel(self, number: int) -> None:
         """Ask a run to stop."""
-        running.cancel_run(self._database, self.home, number)
+        usecases.runs.cancel_run(self._database, self.home, number)
 
     def resume(self, number: int) -> None:
         """Start a lost run again, from its last verified checkpoint."""
-        running.resume_run(self._database, self.home, self.actor, number)
+        usecases.runs.resume_run(self._database, self.home, self.actor, number)
 
     def recover(self) -> list[int]:
         """Take care of runs that nobody looks after any more; returns which."""
-        return running.recover_runs(self._database, self.home)
+        return usecases.runs.recover_runs(self._database, self.home)
 
     # -- deployments ----------------------------------------------------------
 
     def deployments(self, ref: str | None = None) -> list[DeploymentView]:
         with self._database.read() as session:
-            return look.deployments(session, Ref.parse(ref) if ref else None)
+            return usecases.look.deployments(session, Ref.parse(ref) if ref else None)
 
     def deployment(self, number: int) -> DeploymentView:
         with self._database.read() as session:
-            return look.deployment(session, number)
+            return usecases.look.deployment(session, number)
 
     def healthy(self, deployment: int) -> bool:
         """Whether a deployment answers now."""
         with self._database.read() as session:
-            return deploying.is_healthy(session, self.home, deployment)
+            return usecases.deployments.is_healthy(session, self.home, deployment)
 
     def stop(self, deployment: int, reason: str = "stopped on request") -> None:
         """Stop a deployment."""
         with self._database.write(self.actor) as work:
-            deploying.stop_deployment(work, self.home, deployment, reason)
+            usecases.deployments.stop_deployment(work, self.home, deployment, reason)
 
     def predict(self, deployment: int, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Ask a deployment over HTTP; one `{"label", "probability"}` per text."""
         with self._database.read() as session:
-            endpoint, details = predicting.find_endpoint(session, deployment)
-        return predicting.predict(endpoint, details, texts)
+            endpoint, details = usecases.predict.find_endpoint(session, deployment)
+        return usecases.predict.predict(endpoint, details, texts)
 
     def texts_of(self, source: str | Path, column: str = "text") -> list[str]:
         """The texts of a table's column, to ask a deployment about."""
-        return predicting.read_texts(Path(source), column)
+        return usecases.predict.read_texts(Path(source), column)
 
     # -- audit ----------------------------------------------------------------
 
@@ -378,14 +368,14 @@ class Registry:
     ) -> list[EntryView]:
         """Ledger entries in order; with a limit, the newest."""
         with self._database.read() as session:
-            return logging.log(
+            return usecases.log.log(
                 session, subjects=subjects, actor=actor, action=action, since=since, until=until, limit=limit
             )
 
-    def verify(self, *, artifacts: bool = False) -> auditing.Audit:
+    def verify(self, *, artifacts: bool = False) -> Audit:
         """Recompute the ledger, replay it against the tables, and hash every stored byte if asked."""
         with self._database.read() as session:
-            return auditing.verify(session, self._store if artifacts else None)
+            return usecases.audit.verify(session, self._store if artifacts else None)
 
     def report(self, ref: str) -> ReportFacts:
         """Everything that a report on a version shows; `registry.reports.render` makes documents of it."""

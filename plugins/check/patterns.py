@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from presidio_analyzer import EntityRecognizer
+    from presidio_analyzer import EntityRecognizer, RecognizerResult
     from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
 # How often phonenumbers tries within one text before it gives up in silence; a try takes a character or more.
 LONGEST = 65_535
 
+# Fewer are short codes, which lead to a service, and amounts: in Germany 1405 is a valid number.
+_SEVEN_DIGITS = re.compile(r"(?:\d[\W_xX]*){7}")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
@@ -57,11 +59,13 @@ class PatternScanner:
 
         self.regions = tuple(regions or PhoneRecognizer.DEFAULT_SUPPORTED_REGIONS)
         only = {"supported_languages": [language]}
-        registry = RecognizerRegistryProvider(registry_configuration=only).create_recognizer_registry()
+        # It would warn of every recognizer of every other language.
+        with _listening():
+            registry = RecognizerRegistryProvider(registry_configuration=only).create_recognizer_registry()
         registry.remove_recognizer("EmailRecognizer")
         registry.add_recognizer(_email_recognizer(language))
         registry.remove_recognizer("PhoneRecognizer")
-        registry.add_recognizer(PhoneRecognizer(supported_language=language, supported_regions=self.regions))
+        registry.add_recognizer(_phone_recognizer(language, self.regions))
         self._analyzer = AnalyzerEngine(
             registry=registry,
             nlp_engine=_word_engine(language),
@@ -141,11 +145,27 @@ def _email_recognizer(language: str) -> EntityRecognizer:
 
     domains = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
-    class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
+    class OfflineEmailRecognizer(EmailRecognizer):
         def validate_result(self, pattern_text: str) -> bool:
             return domains(pattern_text).fqdn != ""
 
     return OfflineEmailRecognizer(supported_language=language)
+
+
+def _phone_recognizer(language: str, regions: Sequence[str]) -> EntityRecognizer:
+    """Presidio's, for seven digits or more. It is the slowest by far: texts without them are spared it."""
+    from presidio_analyzer.predefined_recognizers import PhoneRecognizer
+
+    class LongPhoneRecognizer(PhoneRecognizer):
+        def analyze(
+            self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+        ) -> list[RecognizerResult]:
+            if not _SEVEN_DIGITS.search(text):
+                return []
+            results = super().analyze(text, entities, nlp_artifacts)
+            return [each for each in results if _SEVEN_DIGITS.search(text[each.start : each.end])]
+
+    return LongPhoneRecognizer(supported_language=language, supported_regions=regions)
 
 
 def _word_engine(language: str) -> NlpEngine:
@@ -155,7 +175,7 @@ def _word_engine(language: str) -> NlpEngine:
 
     stop_words = spacy.util.get_lang_class(language).Defaults.stop_words
 
-    class WordEngine(NlpEngine):  # type: ignore[misc]
+    class WordEngine(NlpEngine):
         def load(self) -> None:
             """Nothing is loaded."""
 
@@ -164,12 +184,12 @@ def _word_engine(language: str) -> NlpEngine:
 
         def process_text(self, text: str, language: str) -> NlpArtifacts:
             found = list(_TOKEN.finditer(text))
-            words = [match[0] for match in found]
+            words: Any = [match[0] for match in found]
             starts = [match.start() for match in found]
             return NlpArtifacts([], words, starts, [word.lower() for word in words], self, language)
 
         def process_batch(
-            self, texts: Iterable[str], language: str, **_: Any
+            self, texts: Iterable[str], language: str, batch_size: int = 1, n_process: int = 1, **_: Any
         ) -> Iterator[tuple[str, NlpArtifacts]]:
             return ((text, self.process_text(text, language)) for text in texts)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ from registry.plugins.check.patterns import LONGEST, PatternScanner
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Texts = Sequence[str | None]
 
 # What leads to one person. Dates, web addresses and UUIDs mostly do not, and are in every second text.
 IDENTIFYING = (
@@ -45,6 +47,7 @@ class PiiConfig(PluginConfig):
 
     entities: list[str] = Field(
         default=list(IDENTIFYING),
+        min_length=1,
         description="Kinds of personal data to look for. By default those that lead to one person; "
         "DATE_TIME, URL and UUID can be added, and find much that does not.",
     )
@@ -73,7 +76,7 @@ class Pii(CheckPlugin[PiiConfig]):
     """Personal data in texts, by pattern, checksum and context; says which kinds it could not see."""
 
     name = "pii"
-    subject: Literal["dataset"] = "dataset"
+    subject = "dataset"
     evidence = "check.pii"
     requires = ("presidio_analyzer", "phonenumbers", "spacy", "tldextract")
     extra = "checks"
@@ -82,7 +85,8 @@ class Pii(CheckPlugin[PiiConfig]):
         """Read every text once, however often it occurs, without the network.
 
         No finding does not mean no personal data: `blind_to` names what patterns cannot see, people's
-        names first. Rows that could not be read to their end make the evidence insufficient.
+        names first. Phone numbers are those of seven digits or more. Rows that could not be read to their
+        end make the evidence insufficient.
 
         Raises:
             BadTable: No rows, no text column, or nothing in those that are to be read.
@@ -94,7 +98,7 @@ class Pii(CheckPlugin[PiiConfig]):
         rows: Sequence[int] = range(table.num_rows)
         if config.max_rows is not None and config.max_rows < table.num_rows:
             rows = sorted(random.Random(ctx.seed).sample(rows, config.max_rows))
-        findings, unread = _scan(ctx, scanner, table.select(columns).take(rows), rows)
+        findings, unread = _scan(ctx, scanner, {name: table[name].to_pylist() for name in columns}, rows)
 
         read = len(rows) - len(unread)
         reason = (
@@ -164,36 +168,36 @@ def _scanner(config: PiiConfig) -> PatternScanner:
 
 
 def _scan(
-    ctx: RunContext, scanner: PatternScanner, table: pa.Table, numbers: Sequence[int]
+    ctx: RunContext, scanner: PatternScanner, columns: Mapping[str, Texts], rows: Iterable[int]
 ) -> tuple[list[Finding], set[int]]:
-    """Findings in a table whose rows bear these numbers, and the numbers of the rows that were not read."""
+    """Findings in these rows, and the rows that could not be read."""
     findings: list[Finding] = []
     unread: set[int] = set()
-    places = {name: _places(table[name].to_pylist(), numbers) for name in table.column_names}
+    places = {name: _places(texts, rows) for name, texts in columns.items()}
     total = sum(map(len, places.values()))
     done = 0
     for name, texts in places.items():
         context = re.split(r"[\W_]+", name.lower())
-        for text, rows in texts.items():
+        for text, where in texts.items():
             ctx.check_cancelled()
             hits = scanner.scan(text, context)
             if hits is None:
-                unread.update(rows)
+                unread.update(where)
             for hit in hits or ():
                 findings += [
-                    Finding(row, name, hit.start, hit.end, hit.entity_type, hit.score) for row in rows
+                    Finding(row, name, hit.start, hit.end, hit.entity_type, hit.score) for row in where
                 ]
             done += 1
             ctx.progress(done, total, "texts read")
     return sorted(findings), unread
 
 
-def _places(texts: Iterable[str | None], numbers: Iterable[int]) -> dict[str, list[int]]:
-    """Text -> numbers of the rows that hold it."""
+def _places(texts: Texts, rows: Iterable[int]) -> dict[str, list[int]]:
+    """Text -> those of the rows that hold it."""
     places: dict[str, list[int]] = defaultdict(list)
-    for number, text in zip(numbers, texts, strict=True):
-        if text:
-            places[text].append(number)
+    for row in rows:
+        if text := texts[row]:
+            places[text].append(row)
     return places
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from registry.extension import CheckPlugin, Evidence, PluginConfig, RunContext
 from registry.extension.inputs import ColumnRoles
@@ -18,7 +18,7 @@ class Profile(CheckPlugin[PluginConfig]):
     """Quality figures of a table: completeness, duplicates, balance of classes and groups, text lengths."""
 
     name = "profile"
-    subject: Literal["dataset"] = "dataset"
+    subject = "dataset"
     evidence = "data.quality"
 
     def run(self, ctx: RunContext, config: PluginConfig) -> Evidence:
@@ -57,8 +57,7 @@ class Profile(CheckPlugin[PluginConfig]):
 
 
 def _columns(ctx: RunContext, table: pa.Table, roles: ColumnRoles) -> Rows:
-    """Per column: type, role, completeness, and number of different values where they can be compared."""
-    import pyarrow as pa
+    """Per column: type, role, completeness and number of different values."""
     import pyarrow.compute as pc
 
     named = dict.fromkeys(roles.sensitive, "sensitive") | {roles.label: "label", roles.text: "text"}
@@ -70,18 +69,28 @@ def _columns(ctx: RunContext, table: pa.Table, roles: ColumnRoles) -> Rows:
         missing = column.null_count
         if name in texts:
             missing += pc.sum(pc.equal(pc.utf8_length(column), 0)).as_py() or 0
-        comparable = not pa.types.is_nested(column.type)
         rows.append(
             {
                 "column": name,
                 "type": str(column.type),
                 "role": named.get(name, ""),
                 "completeness": 1 - missing / table.num_rows,
-                "distinct": pc.count_distinct(column).as_py() if comparable else None,
+                "distinct": _distinct(column),
             }
         )
         ctx.progress(done, table.num_columns, "columns measured")
     return rows
+
+
+def _distinct(column: pa.ChunkedArray) -> int | None:
+    """Number of different values, or None if they cannot be compared, like lists."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_nested(column.type):
+        return None
+    known = column.drop_null()
+    return int(pc.count_distinct(known).as_py()) if len(known) else 0
 
 
 def _duplicate_share(table: pa.Table) -> float:
@@ -91,7 +100,8 @@ def _duplicate_share(table: pa.Table) -> float:
     names = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
     if not names:
         return 0.0
-    return 1 - float(table.group_by(names).aggregate([]).num_rows) / table.num_rows
+    different: int = table.group_by(names).aggregate([]).num_rows
+    return float(1 - different / table.num_rows)
 
 
 def _lengths(column: pa.ChunkedArray) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,13 +64,15 @@ def export_onnx(artifact: Path, target: Path) -> int:
     """
     import torch
     from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
     if (size := (artifact / "model.safetensors").stat().st_size) > _MAX_BYTES:
         raise BadInput(
             f"the model has {size / 1e9:.1f} GB; one ONNX file holds at most {_MAX_BYTES / 1e9:.1f}"
         )
-    logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
+    # It tells at warning level of packages that it could have used.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     model = AutoModelForSequenceClassification.from_pretrained(
         artifact, use_safetensors=True, trust_remote_code=False, local_files_only=True
     )
@@ -87,9 +90,8 @@ def export_onnx(artifact: Path, target: Path) -> int:
     free = dict.fromkeys((0, 1), torch.export.Dim.DYNAMIC)
     try:
         with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter(
-                "ignore"
-            )  # about the exporter's own use of torch, nothing that a user could act on
+            # They are about the exporter's own use of torch: nothing that a user could act on.
+            warnings.simplefilter("ignore")
             torch.onnx.export(
                 Logits().eval(),
                 (ids, torch.ones_like(ids)),

@@ -70,6 +70,7 @@ def on_probation(
     for left in (PROCESS, LOG, TRAFFIC):
         (folder / left).unlink(missing_ok=True)
     begun = time.monotonic()
+    inherited = {name: value for name, value in os.environ.items() if _ENVIRONMENT.match(name)}
     command = [sys.executable, "-P", "-m", "registry.plugins.deploy.server", str(folder), "--digest", digest]
     with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(
@@ -78,7 +79,7 @@ def on_probation(
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={name: value for name, value in os.environ.items() if _ENVIRONMENT.match(name)},
+            env=inherited | {"TOKENIZERS_PARALLELISM": "false"},
             start_new_session=True,
             bufsize=0,
         )
@@ -89,7 +90,7 @@ def on_probation(
         while not ready():
             alive()
             if process.poll() is not None:
-                raise RunFailed(f"the server ended at once (exit {process.returncode}): {_tail(folder)}")
+                raise RunFailed(f"the server ended (exit {process.returncode}): {_tail(folder)}")
             if time.monotonic() > deadline:
                 raise RunFailed(f"the server did not answer within {timeout_s:g} s: {_tail(folder)}")
             time.sleep(_POLL_S)

@@ -103,11 +103,14 @@ def _listen(host: str, port: int) -> socket.socket:
 def _await_word(server: uvicorn.Server, traffic: TrafficLog) -> None:
     """Wait for the deployer's word, or for its end, whichever comes first."""
     # Read without Python's buffered stdin: its lock must not be held when the interpreter ends.
-    if os.read(0, len(KEEP)) == KEEP:
-        traffic.open()
-    else:
+    try:
+        if os.read(0, len(KEEP)) == KEEP:
+            traffic.open()
+            return
         _log.warning("the deployer ended before it kept this server: stopping")
-        server.should_exit = True
+    except OSError as cause:
+        _log.error("the traffic log cannot be written: %s: stopping", cause)
+    server.should_exit = True
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def _complete(ctx: RunContext, table: pa.Table, name: str) -> list[Any]:
             f"{absent} of {table.num_rows} rows of {ctx.dataset.ref} have no {name!r}",
             hint=f"phasegate run clean {ctx.dataset.ref} removes rows without text; give the others a label",
         )
-    return table[name].to_pylist()
+    return list(table[name].to_pylist())
 
 
 def _words(table: pa.Table, name: str) -> list[str]:

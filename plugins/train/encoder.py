@@ -59,9 +59,7 @@ def save_artifact(
 ) -> None:
     """Write the `text-classifier` format: weights as safetensors, the rest as JSON, nothing pickled."""
     from transformers import PreTrainedTokenizerFast
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
     model.save_pretrained(folder)
     wrapped = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, model_max_length=max_length, pad_token=PAD, cls_token=BEGIN, sep_token=END

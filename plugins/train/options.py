@@ -15,9 +15,9 @@ ARCHITECTURE = ("hidden_size", "layers", "heads", "vocab_size", "max_length", "d
 class TrainConfig(PluginConfig):
     """How to train, and what; options of the architecture default to the version's design."""
 
-    epochs: int = Field(6, ge=1, description="passes over the training data")
+    epochs: int = Field(4, ge=1, description="passes over the training data")
     batch_size: int = Field(32, ge=1, description="rows per step")
-    learning_rate: float = Field(1e-3, gt=0, description="peak rate of AdamW, linear to 0 after it")
+    learning_rate: float = Field(5e-4, gt=0, description="peak rate of AdamW, linear to 0 after it")
     weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay of AdamW")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises from 0")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target spread over all labels")

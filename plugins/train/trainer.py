@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
+from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, PreTrainedModel, PrinterCallback, Trainer, TrainerCallback
 from transformers.trainer_callback import TrainerControl, TrainerState
 from transformers.training_args import TrainingArguments
+from transformers.utils import logging
 
 from registry.extension import RunContext
+from registry.plugins.train.batching import LengthGroupedBatches
 from registry.plugins.train.loss import weighted_cross_entropy
 from registry.plugins.train.options import TrainConfig
 
@@ -34,9 +37,19 @@ class Example(TypedDict):
 
 
 class WeightedTrainer(Trainer):
-    """A Trainer whose training loss counts each row by its weight; validation loss counts all alike."""
+    """A Trainer whose training loss counts each row by its weight; validation loss counts all alike.
+
+    Attributes:
+        smoothing: Label smoothing of the training loss.
+    """
 
     smoothing = 0.0
+
+    def get_train_dataloader(self) -> DataLoader[Example]:
+        lengths = [len(example["input_ids"]) for example in self.train_dataset]
+        batches = LengthGroupedBatches(lengths, self.args.train_batch_size, self.args.seed)
+        loader = DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=collate)
+        return self.accelerator.prepare(loader)
 
     def compute_loss(
         self,
@@ -105,6 +118,7 @@ def build_trainer(
     With `patience` it stops after that many epochs without a
     lower validation loss, and ends with the best epoch's weights.
     """
+    logging.disable_progress_bar()
     steps = math.ceil(len(train) / config.batch_size) * config.epochs
     on_gpu = torch.device(ctx.device).type == "cuda"
     arguments = TrainingArguments(
@@ -119,7 +133,6 @@ def build_trainer(
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         warmup_steps=config.warmup,
-        train_sampling_strategy="group_by_length",
         eval_strategy="epoch" if validation else "no",
         save_strategy="epoch",
         # Two: the older one is deleted before the newer one is declared complete.
@@ -141,7 +154,7 @@ def build_trainer(
         model=model,
         args=arguments,
         train_dataset=train,
-        eval_dataset=validation or None,
+        eval_dataset=sorted(validation, key=lambda example: len(example["input_ids"])) or None,
         data_collator=collate,
         callbacks=[Reporter(ctx), *([EarlyStoppingCallback(config.patience)] if config.patience else [])],
     )

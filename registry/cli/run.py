@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,16 +12,19 @@ from registry.cli.render import facts
 from registry.cli.shell import Shell, example, pairs, with_shell
 from registry.domain.digests import short
 
+if TYPE_CHECKING:
+    from registry.api import Registry
+
 
 @click.command(
     epilog=example(
-        "phasegate run pii reviews/1",
+        "phasegate run pii reviews-train/1 reviews-test/1",
         "phasegate run train-classifier reviews/1 --set epochs=4 --set learning_rate=0.001",
         "phasegate run bias loans/1 --data test=loans-test/2 --detach",
     )
 )
 @click.argument("plugin", shell_complete=plugin_names)
-@click.argument("ref", metavar="REF", shell_complete=any_refs)
+@click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=any_refs)
 @click.option("--data", multiple=True, metavar="ROLE=DATASET/N", help="Use this data for a role; repeatable.")
 @click.option(
     "--set", "values", multiple=True, metavar="KEY=VALUE", help="An option of the plugin; repeatable."
@@ -37,7 +40,7 @@ from registry.domain.digests import short
 def run(
     shell: Shell,
     plugin: str,
-    ref: str,
+    refs: tuple[str, ...],
     data: tuple[str, ...],
     values: tuple[str, ...],
     config: Path | None,
@@ -48,35 +51,37 @@ def run(
     quota: int,
     detach: bool,
 ) -> None:
-    """Run PLUGIN on REF, a dataset version or a model version, in a process of its own."""
+    """Run PLUGIN on each REF, a dataset version or a model version, in a process of its own."""
     from registry.cli.follow import watch
     from registry.usecases.runs import RunOptions
 
     registry = shell.registry()
-    number = registry.start(
-        plugin,
-        ref,
-        data=pairs(data, "ROLE=DATASET/N"),
-        config={**_read(config), **_typed(plugin, pairs(values, "KEY=VALUE"))},
-        options=RunOptions(engine=engine, seed=seed, device=device, max_seconds=timeout, max_bytes=quota),
-    )
-    if detach:
-        shell.answer(
-            {"run": number}, lambda: click.echo(f"Run {number} has started: phasegate runs logs -f {number}")
-        )
+    given = pairs(data, "ROLE=DATASET/N")
+    options = RunOptions(engine=engine, seed=seed, device=device, max_seconds=timeout, max_bytes=quota)
+    settings = {**_read(config), **_typed(plugin, pairs(values, "KEY=VALUE"))}
+    answers = []
+    for ref in refs:
+        number = registry.start(plugin, ref, data=given, config=settings, options=options)
+        if not detach:
+            watch(registry, number, quiet=shell.as_json)
+        answers.append({"run": registry.run_of(number), "evidence": registry.evidence_of(number)})
+        if not shell.as_json:
+            _say(registry, number)
+    if shell.as_json:
+        shell.answer(answers, lambda: None)
+
+
+def _say(registry: Registry, number: int) -> None:
+    run = registry.run_of(number)
+    if run.state != "succeeded":
+        click.echo(f"Run {number} is {run.state}: phasegate runs logs -f {number}")
         return
-    ended = watch(registry, number, quiet=shell.as_json)
-    evidence = registry.evidence_of(number)
-
-    def say() -> None:
-        click.echo(f"Run {number} ({plugin}) succeeded in {ended.seconds or 0:.1f} s.")
-        facts({f"  made {name}": made for name, made in ended.outputs.items()})
-        for found in evidence[:1]:
-            judged = "" if found.status == "complete" else f" ({found.status}: {found.reason})"
-            click.echo(f"  evidence {found.kind} about {short(found.subject)}{judged}")
-            click.echo(f"  {found.summary}")
-
-    shell.answer({"run": ended, "evidence": evidence}, say)
+    click.echo(f"Run {number} ({run.plugin}) succeeded in {run.seconds or 0:.1f} s.")
+    facts({f"  made {name}": made for name, made in run.outputs.items()})
+    for found in registry.evidence_of(number)[:1]:
+        judged = "" if found.status == "complete" else f" ({found.status}: {found.reason})"
+        click.echo(f"  evidence {found.kind} about {short(found.subject)}{judged}")
+        click.echo(f"  {found.summary}")
 
 
 def _read(path: Path | None) -> dict[str, Any]:

@@ -17,13 +17,24 @@ from registry.policy.rules import Rule, compile_rule
 
 @dataclass(frozen=True, slots=True)
 class BoundPolicy:
-    """A policy in force: compiled, with the parameters and the action of its binding."""
+    """A policy in force, with the parameters and the action of its binding.
+
+    It is compiled when it is first asked to judge, so that a command pays only for the gate it opens.
+    """
 
     policy: GatePolicy
     binding: GateBinding
-    when: Expression | None
-    rules: tuple[Rule, ...]
     params: Mapping[str, Any]
+
+    @property
+    def when(self) -> Expression | None:
+        """The condition under which it applies; None for always."""
+        return compiled(self.policy)[0]
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Its validations, compiled."""
+        return compiled(self.policy)[1]
 
     def matches(self, step: Step) -> bool:
         """Whether it governs a step. An open step is governed only by a policy that names its origin."""
@@ -47,12 +58,11 @@ def bind(policy: GatePolicy, binding: GateBinding) -> BoundPolicy:
         raise BadInput(f"binding {binding.name!r} is of policy {binding.policy!r}, not of {policy.name!r}")
     for problem, hint, _ in wrong_params(policy, binding.params):
         raise BadInput(f"binding {binding.name!r}: {problem}", hint=hint)
-    when, rules = compiled(policy)
     params = {
         f"params.{name}": list(value) if isinstance(value, tuple) else value
         for name, value in {**policy.params, **binding.params}.items()
     }
-    return BoundPolicy(policy, binding, when, rules, params)
+    return BoundPolicy(policy, binding, params)
 
 
 def wrong_params(policy: GatePolicy, params: Mapping[str, ParamValue]) -> Iterator[tuple[str, str, str]]:
@@ -65,12 +75,13 @@ def wrong_params(policy: GatePolicy, params: Mapping[str, ParamValue]) -> Iterat
         default = policy.params[name]
         empty_list = value == () and isinstance(default, tuple)
         if param_type(value) != param_type(default) and not empty_list:
-            problem = f"parameter {name!r} must be a {param_type(default)}, and is a {param_type(value)}"
+            problem = f"parameter {name!r} is a {param_type(default)}, and is set to a {param_type(value)}"
             yield problem, "", name
 
 
 @lru_cache(maxsize=512)
 def compiled(policy: GatePolicy) -> tuple[Expression | None, tuple[Rule, ...]]:
+    """A policy's condition and rules; problems stay with the expressions that have them."""
     when = policy.match.when
     condition = Expression(when, Scope.of(policy.params, measured=False), "truth value") if when else None
     return condition, tuple(compile_rule(rule, policy.params) for rule in policy.validations)

@@ -129,7 +129,7 @@ def _mismatch(operator: str, operands: str) -> tuple[str, str]:
     hint = ""
     if "double" in kinds and kinds & {"int", "uint"} and kinds <= _NUMBERS | {"list"}:
         hint = "metrics and parameters are doubles: write 1.0 for 1, and double(...) around a count"
-    return f"{shown!r} cannot take ({operands})", hint
+    return f"{shown!r} cannot take {operands}", hint
 
 
 def _called(class_name: str) -> str:

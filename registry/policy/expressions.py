@@ -86,9 +86,9 @@ class Expression:
         self.text = text
         self.names = Names(frozenset(), (), (), ())
         self._program: cel.Expression | None = None
-        environment = _environment(scope)
+        self._environment = _environment(scope)
         try:
-            program = environment.compile(text)
+            program = self._environment.compile(text)
         except RuntimeError as error:
             self.problems = translate(str(error), text, _variables(scope), _reserved(scope))
             return
@@ -99,18 +99,22 @@ class Expression:
         self.problems = (
             *self.names.problems,
             *_wrong_type(program, kind),
-            *self._wrong_constants(environment),
+            *self._wrong_constants(),
         )
         if not self.problems:
             self._program = program
             self._type = program.return_type()
 
-    def evaluate(self, variables: Mapping[str, Any]) -> Seen | Failed:
-        """Its value under some variables. Never raises: what goes wrong is `Failed`."""
+    def give(self, variables: Mapping[str, Any]) -> cel.Activation:
+        """Values for variables; every expression of the same scope can share them."""
+        return self._environment.Activation(variables)
+
+    def evaluate(self, given: cel.Activation) -> Seen | Failed:
+        """Its value where `given` stands for the variables. Never raises: what goes wrong is `Failed`."""
         if self._program is None:
             return Failed(self.problems[0].message)
         try:
-            value = self._program.eval(data=variables)
+            value = self._program.eval(given)
             if value.type() == _error_type():
                 error = str(value.value())
                 return Failed(error, missing_key(error))
@@ -119,11 +123,11 @@ class Expression:
             return Failed(f"{type(error).__name__}: {error}")
         return Seen(seen)
 
-    def _wrong_constants(self, environment: cel.Env) -> list[Problem]:
+    def _wrong_constants(self) -> list[Problem]:
         """Literals that a function will refuse whenever it is asked: `duration('90d')`."""
         found = []
         for function, literal, offset in self.names.constants:
-            trial = environment.compile(_TRIALS[function].format(json.dumps(literal)))
+            trial = self._environment.compile(_TRIALS[function].format(json.dumps(literal)))
             value = trial.eval(data={})
             if value.type() == _error_type():
                 reason = str(value.value()).partition(": ")[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +57,7 @@ class _Search:
     def along(self, path: Path, item: Item | None) -> Iterator[Gap]:
         root, rest = path[0], path[1:]
         if root == "evidence":
-            yield from self._evidence(rest, self._dossier.evidence, self._subject(), "")
+            yield from self._evidence(rest, self._dossier.evidence, None)
         elif root == "data":
             yield from self._roles(rest)
         elif root == "targets":
@@ -78,8 +79,7 @@ class _Search:
 
     def _data(self, path: Path, facts: DataFacts) -> Iterator[Gap]:
         if path and path[0] == "evidence":
-            about = f"{facts.role} data {facts.ref} ({short(facts.digest)})"
-            yield from self._evidence(path[1:], facts.evidence, about, f"{facts.role}:")
+            yield from self._evidence(path[1:], facts.evidence, facts)
 
     def _targets(self, path: Path) -> Iterator[Gap]:
         if not self._dossier.targets:
@@ -89,34 +89,40 @@ class _Search:
 
     def _target(self, path: Path, target: TargetFacts) -> Iterator[Gap]:
         if path and path[0] in _JUDGED and not target.measured:
-            yield Gap(Outcome.MISSING, f"nothing has measured {target.metric} of {self._subject()}")
+            yield Gap(Outcome.MISSING, f"nothing has measured {target.metric} of {self._about(None)}")
 
     def _evidence(
-        self, path: Path, evidence: Mapping[str, EvidenceFacts], about: str, prefix: str
+        self, path: Path, evidence: Mapping[str, EvidenceFacts], data: DataFacts | None
     ) -> Iterator[Gap]:
         if not path or path[0] is None:
             return
         kind, *rest = path
         assert kind is not None
         if kind not in evidence:
-            why = self._dossier.unusable.get(prefix + kind, "")
-            yield Gap(Outcome.MISSING, f"no {kind} about {about}" + (f" ({why})" if why else ""))
+            why = self._dossier.unusable.get(f"{data.role}:{kind}" if data else kind, "")
+            told = f"no {kind} about {self._about(data)}" + (f" ({why})" if why else "")
+            yield Gap(Outcome.MISSING, told)
         elif reason := unusable(evidence[kind], self._dossier.now):
             insufficient = evidence[kind].status != EvidenceStatus.COMPLETE
             outcome = Outcome.INSUFFICIENT if insufficient else Outcome.MISSING
-            yield Gap(outcome, f"{kind} about {about} cannot be used: {reason}")
+            yield Gap(outcome, f"{kind} about {self._about(data)} cannot be used: {reason}")
         elif len(rest) == 2 and rest[0] in ("metrics", "facts") and rest[1] is not None:
             yield from self._entry(evidence[kind], rest[0], rest[1])
 
     def _entry(self, evidence: EvidenceFacts, field: str, name: str) -> Iterator[Gap]:
         known: Mapping[str, object] = getattr(evidence, field)
-        if name not in known:
+        value = known.get(name)
+        # A number that is none is never shown to a rule: it would answer every comparison with False.
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
             close = nearest(name, known)
             also = f"; it has {close!r}" if close else ""
             yield Gap(Outcome.MISSING, f"{evidence.kind} has no {field.removesuffix('s')} {name!r}{also}")
 
-    def _subject(self) -> str:
+    def _about(self, data: DataFacts | None) -> str:
+        """What evidence is about, in words."""
         subject = self._dossier.subject
+        if data is not None:
+            return f"{data.role} data {data.ref} ({short(data.digest)})"
         return (
             f"artifact {short(subject.artifact)}"
             if subject.artifact

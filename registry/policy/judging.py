@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from registry.domain.decision import Outcome, RuleResult
@@ -26,8 +26,9 @@ class Judge:
 
     def results(self) -> Iterator[RuleResult]:
         """Every rule's finding; none if the policy says that it does not apply here."""
-        if self._bound.when is not None:
-            applies = self._condition(self._bound.when)
+        when = self._bound.when
+        if when is not None:
+            applies = self._condition(when)
             if isinstance(applies, Failed):
                 # Nobody knows whether it applies: so it does, and says why.
                 yield self._error("when", f"whether it applies cannot be judged: {applies.error}")
@@ -39,10 +40,12 @@ class Judge:
 
     def _condition(self, when: Expression) -> Seen | Failed:
         try:
-            variables = self._view.variables(Sight.of([when.names]))
-        except (TypeError, ValueError) as error:
-            return Failed(str(error))
-        return when.evaluate({**self._bound.params, **variables})
+            return when.evaluate(self._give(when, Sight.of([when.names]), None))
+        except Exception as error:  # as in _judge
+            return Failed(f"{type(error).__name__}: {error}")
+
+    def _give(self, expression: Expression, sight: Sight, item: Item | None) -> Any:
+        return expression.give({**self._bound.params, **self._view.variables(sight, item)})
 
     def _items(self, each: str) -> tuple[Item | None, ...]:
         items: tuple[Item, ...] = ()
@@ -53,31 +56,32 @@ class Judge:
         return items or (None,)
 
     def _judge(self, rule: Rule, item: Item | None) -> RuleResult:
+        try:
+            return self._find(rule, item)
+        except Exception as error:  # a dossier that cannot be read refuses; it must not break the gate
+            return self._error(_name(rule, item), f"cannot be judged: {type(error).__name__}: {error}")
+
+    def _find(self, rule: Rule, item: Item | None) -> RuleResult:
         each = rule.validation.each
         # A rule per item without items has nothing to hold for: the collection itself is what is missing.
         paths = [(each,)] if each and item is None else rule.test.names.paths
-        try:
-            gap = find_gap(paths, self._dossier, item)
-            variables = {**self._bound.params, **self._view.variables(rule.sight, item)}
-        except Exception as error:  # a dossier that cannot be read refuses; it must not break the gate
-            return self._error(_name(rule, item), f"{type(error).__name__}: {error}")
+        gap = find_gap(paths, self._dossier, item)
+        given = self._give(rule.test, rule.sight, item)
         if gap is not None:
-            return self._lacking(rule, item, gap, variables)
-        found = rule.test.evaluate(variables)
-        if isinstance(found, Failed) and found.missing is not None:
-            return self._lacking(
-                rule, item, Gap(Outcome.MISSING, f"there is no {found.missing!r}"), variables
-            )
-        if isinstance(found, Failed):
-            return self._error(_name(rule, item), f"cannot be judged: {found.error}")
-        return self._judged(rule, item, is_true(found), variables)
+            return self._lacking(rule, item, gap, given)
+        found = rule.test.evaluate(given)
+        if isinstance(found, Seen):
+            return self._judged(rule, item, is_true(found), given)
+        if found.missing is not None:
+            return self._lacking(rule, item, Gap(Outcome.MISSING, f"there is no {found.missing!r}"), given)
+        return self._error(_name(rule, item), f"cannot be judged: {found.error}")
 
-    def _judged(self, rule: Rule, item: Item | None, holds: bool, variables: Mapping[str, Any]) -> RuleResult:
-        value, limit = show_apart(_value(rule.value, variables), _value(rule.limit, variables))
+    def _judged(self, rule: Rule, item: Item | None, holds: bool, given: Any) -> RuleResult:
+        value, limit = show_apart(_value(rule.value, given), _value(rule.limit, given))
         if holds:
             return self._result(_name(rule, item), Outcome.PASS, value=value, limit=limit)
         places = values_for(self._dossier, item)
-        told = _value(rule.message, variables)
+        told = _value(rule.message, given)
         return self._result(
             _name(rule, item),
             Outcome.FAIL,
@@ -87,13 +91,13 @@ class Judge:
             remedy=fill(rule.validation.remedy, places),
         )
 
-    def _lacking(self, rule: Rule, item: Item | None, gap: Gap, variables: Mapping[str, Any]) -> RuleResult:
+    def _lacking(self, rule: Rule, item: Item | None, gap: Gap, given: Any) -> RuleResult:
         command = rule.validation.supply or rule.validation.remedy
         return self._result(
             _name(rule, item),
             gap.outcome,
             message=gap.message,
-            limit=show(_value(rule.limit, variables)),
+            limit=show(_value(rule.limit, given)),
             remedy=fill(command, values_for(self._dossier, item)),
         )
 
@@ -117,7 +121,7 @@ def _name(rule: Rule, item: Item | None) -> str:
     return rule.validation.id if item is None else f"{rule.validation.id}[{name_of(item)}]"
 
 
-def _value(expression: Expression | None, variables: Mapping[str, Any]) -> Any:
+def _value(expression: Expression | None, given: Any) -> Any:
     """What is shown beside a result; if it cannot be told, nothing is."""
-    found = expression.evaluate(variables) if expression is not None else None
+    found = expression.evaluate(given) if expression is not None else None
     return found.value if isinstance(found, Seen) else None

@@ -41,9 +41,11 @@ def parse_lifecycle(text: str, file: str) -> Lifecycle:
 def read_lifecycle(source: Source, node: Node) -> Lifecycle | None:
     """Read a lifecycle document; what is wrong with it is reported to the source."""
     before = len(source.problems)
+    kind = source.peek(node, "kind")
+    if kind is not None and source.choice_of(kind, "kind of lifecycle file", ("Lifecycle",)) is None:
+        return None
     every = ("kind", "metadata", "stages", "steps", "work")
     fields = source.mapping(node, "a lifecycle", every, every)
-    source.choice_of(fields.get("kind"), "kind of lifecycle file", ("Lifecycle",))
     metadata = source.mapping(fields.get("metadata"), "metadata", ("name", "description"), ("name",))
     name = source.text_of(metadata.get("name"), "name")
     stages = _stages(source, fields.get("stages"))
@@ -67,7 +69,7 @@ def _stages(source: Source, node: Node | None) -> tuple[str, ...]:
             source.report(place, error.message, error.hint)
         if stage == ANY:
             source.report(place, f"a stage cannot be called {ANY!r}: it stands for every stage")
-    if node is not None and len(found) < 2:
+    if node is not None and len(found) == 1:
         source.report(node, "a lifecycle needs at least two stages")
     return tuple(found)
 

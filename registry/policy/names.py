@@ -34,7 +34,7 @@ class Names:
 
     Attributes:
         roots: Variables that it reads; parameters as `params.x`.
-        paths: What must be there before it may pass, shortest first.
+        paths: What must be there before it may pass; a path stands for all that it begins with.
         constants: Function, literal argument and offset of calls that can be tried out at once.
         problems: Evidence that is read without being named, and other ways to fool a gate.
     """
@@ -49,7 +49,12 @@ def names_in(tree: Tree, text: str, taken: Collection[str]) -> Names:
     """Read the names out of a checked expression; no loop may reuse one that is taken."""
     reader = _Reader(tree, text, taken)
     reader.visit(tree.root, {})
-    paths = sorted(reader.paths, key=lambda path: (len(path), [part or "" for part in path]))
+    whole = (
+        path
+        for path in reader.paths
+        if not any(path == other[: len(path)] for other in reader.paths - {path})
+    )
+    paths = sorted(whole, key=lambda path: [part or "" for part in path])
     return Names(frozenset(reader.roots), tuple(paths), tuple(reader.constants), tuple(reader.problems))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from registry.domain.decision import Action
 from registry.domain.digests import digest_of
+from registry.errors import BadInput
 
 Scalar = bool | float | str
 ParamValue = Scalar | tuple[bool, ...] | tuple[float, ...] | tuple[str, ...]
@@ -197,8 +198,9 @@ def as_param(value: Any) -> ParamValue:
         return tuple(as_param(item) for item in value)  # type: ignore[return-value]
     if isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    assert isinstance(value, bool | float | str)
-    return value
+    if isinstance(value, bool | float | str):
+        return value
+    raise BadInput(f"{value!r} cannot be a parameter: it is no number, text or truth value")
 
 
 def _filled(**fields: Any) -> dict[str, Any]:

@@ -66,15 +66,16 @@ class View:
             elif root == "data":
                 data = self._dossier.data
                 given[root] = {role: self._data(facts, sight.data_kinds) for role, facts in data.items()}
-            elif root == "item" and isinstance(item, DataFacts):
-                given[root] = self._data(item, sight.data_kinds)
-            elif root == "item":
-                given[root] = self._schema.message(item)
-            elif root == "role" and isinstance(item, DataFacts):
-                given[root] = item.role
+            elif root in ("item", "role"):
+                given |= self._item(item, sight.data_kinds)
             elif not root.startswith("params."):
                 given[root] = self._once(root, partial(self._plain, root))
         return given
+
+    def _item(self, item: Item | None, kinds: tuple[str, ...]) -> dict[str, Any]:
+        if isinstance(item, DataFacts):
+            return {"item": self._data(item, kinds), "role": item.role}
+        return {} if item is None else {"item": self._schema.message(item)}
 
     def _plain(self, name: str) -> Any:
         value = getattr(self._dossier, name)

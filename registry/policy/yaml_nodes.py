@@ -67,6 +67,12 @@ class Source:
         place = self._within(node, line, column)
         self._add(message, *place, hint=hint)
 
+    def peek(self, node: Node, key: str) -> Node | None:
+        """The value of a mapping's key, if there is one; nothing is a problem yet."""
+        if _kind(node) != "map":
+            return None
+        return next((value for name, value in node.value if name.value == key), None)
+
     def mapping(
         self, node: Node | None, what: str, known: Collection[str], required: Collection[str] = ()
     ) -> dict[str, Node]:
@@ -99,12 +105,14 @@ class Source:
         return found
 
     def items(self, node: Node | None, what: str) -> list[Node]:
-        """A list's nodes."""
+        """A list's nodes; an empty list is a problem."""
         if node is None:
             return []
         if _kind(node) != "seq":
             self._wrong_kind(node, what, "a list")
             return []
+        if not node.value:
+            self.report(node, f"{what} is an empty list")
         return list(node.value)
 
     def text_of(self, node: Node | None, what: str) -> str | None:

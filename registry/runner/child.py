@@ -58,6 +58,8 @@ def _run(folder: RunFolder) -> None:
     spec = folder.spec
     plugin = load_plugin(spec.plugin)
     result: Any = plugin.run(RunContext(spec, folder.path), read_config(plugin, spec.config))
+    # What it made, a running server maybe, must be told of: from here on the run ends as it is.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     expected = _RETURNS[plugin.kind]
     if not isinstance(result, expected):
         raise BadConfig(f"plugin {spec.plugin!r} returned {type(result).__name__}, not {expected.__name__}")

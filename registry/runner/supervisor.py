@@ -82,7 +82,9 @@ class Supervisor:
             if not self._ours:
                 return None
             if stopped is not None:
-                return stopped
+                # It may have been done just before it was told to stop.
+                done = self.folder.ended
+                return done if done is not None and done.state == "succeeded" else stopped
         return ended
 
     def _may_start_again(self, started: bool) -> bool:

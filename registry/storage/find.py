@@ -103,7 +103,7 @@ def data_of(session: Session, version_id: int) -> dict[str, DatasetVersion]:
 
 def actor_names(session: Session) -> dict[int, str]:
     """Every actor's name by id."""
-    return dict(session.execute(select(ActorRow.id, ActorRow.name)).tuples().all())
+    return dict(session.execute(select(ActorRow.id, ActorRow.name)).all())
 
 
 def model_name(session: Session, model_id: int) -> str:

@@ -19,7 +19,7 @@ def bound_policies(session: Session) -> tuple[BoundPolicy, ...]:
         .join(PolicyRow, PolicyRow.id == BindingRow.policy_id)
         .where(BindingRow.unbound_at.is_(None))
         .order_by(BindingRow.id)
-    ).tuples()
+    )
     bound = []
     for document, policy_id, digest in rows:
         key = (digest, repr(document))

@@ -50,9 +50,7 @@ def systems(session: Session, name: str | None = None) -> list[SystemView]:
     )
     names = find.actor_names(session)
     models: dict[int, list[str]] = {row.id: [] for row in rows}
-    for system_id, model in session.execute(
-        select(Model.system_id, Model.name).order_by(Model.name)
-    ).tuples():
+    for system_id, model in session.execute(select(Model.system_id, Model.name).order_by(Model.name)):
         models.setdefault(system_id, []).append(model)
     return [
         SystemView(
@@ -83,7 +81,7 @@ def datasets(session: Session) -> list[DatasetView]:
     names = find.actor_names(session)
     refs = {row.id: find.ref_of(row) for row in rows}
     parents: dict[int, list[str]] = {}
-    for child, parent in session.execute(select(DatasetParent.child_id, DatasetParent.parent_id)).tuples():
+    for child, parent in session.execute(select(DatasetParent.child_id, DatasetParent.parent_id)):
         parents.setdefault(child, []).append(refs[parent])
     return [_dataset(row, parents.get(row.id, []), names, []) for row in rows]
 
@@ -213,15 +211,18 @@ def runs(session: Session, *, about: str = "", state: str = "", limit: int = 0) 
 def run(session: Session, number: int) -> RunView:
     """One run, with inputs, outputs and the last value of each metric."""
     row = find.run(session, number)
-    inputs = session.execute(select(RunInput.role, RunInput.ref).where(RunInput.run_id == number)).tuples()
-    outputs = session.execute(
-        select(RunOutput.name, RunOutput.ref).where(RunOutput.run_id == number)
-    ).tuples()
+    inputs = session.execute(select(RunInput.role, RunInput.ref).where(RunInput.run_id == number))
+    outputs = session.execute(select(RunOutput.name, RunOutput.ref).where(RunOutput.run_id == number))
     metrics = session.execute(
         select(RunMetric.name, RunMetric.value).where(RunMetric.run_id == number).order_by(RunMetric.seq)
-    ).tuples()
+    )
     return _run(
-        row, _subjects(session)[number], find.actor_names(session), dict(inputs), dict(outputs), dict(metrics)
+        row,
+        _subjects(session)[number],
+        find.actor_names(session),
+        dict(inputs.all()),
+        dict(outputs.all()),
+        dict(metrics.all()),
     )
 
 
@@ -233,7 +234,7 @@ def curves(session: Session, number: int) -> dict[str, list[tuple[int, float]]]:
         .where(RunMetric.run_id == number)
         .order_by(RunMetric.seq)
     )
-    for name, step, value in rows.tuples():
+    for name, step, value in rows:
         found.setdefault(name, []).append((step, value))
     return found
 
@@ -244,12 +245,12 @@ def _subjects(session: Session) -> dict[int, str]:
         select(Run.id, Model.name, Version.number)
         .join(Version, Version.id == Run.version_id)
         .join(Model, Model.id == Version.model_id)
-    ).tuples()
+    )
     of_datasets = session.execute(
         select(Run.id, Dataset.name, DatasetVersion.number)
         .join(DatasetVersion, DatasetVersion.id == Run.dataset_version_id)
         .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-    ).tuples()
+    )
     subjects = {id: f"model:{name}/{number}" for id, name, number in of_models}
     subjects.update({id: f"dataset:{name}/{number}" for id, name, number in of_datasets})
     return subjects
@@ -324,7 +325,7 @@ def deployments(session: Session, ref: Ref | None = None) -> list[DeploymentView
         .order_by(Deployment.id)
     )
     found = []
-    for row, name, number in session.execute(query).tuples():
+    for row, name, number in session.execute(query):
         if ref is None or Ref(name, number) == ref:
             found.append(
                 DeploymentView(

@@ -195,7 +195,7 @@ def recover_runs(database: Database, home: Home) -> list[int]:
     with database.read() as session:
         rows = session.execute(
             select(Run.id, Run.created_by).where(Run.state.in_(("queued", "running")))
-        ).tuples()
+        )
         names = find.actor_names(session)
         open_runs = {number: names[actor] for number, actor in rows}
     concerned = [number for number in open_runs if not held(database, number)]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
+
+from registry.extension import Trained
+from registry.extension.testing import dataset_input, run_plugin
+from registry.plugins.train.classifier import TrainClassifier
 
 GOOD = ("fine", "lovely", "great", "pleasant", "superb", "happy", "brilliant", "delightful")
 BAD = ("awful", "dreadful", "poor", "nasty", "horrid", "sad", "terrible", "boring")
@@ -41,41 +46,53 @@ def sentiment_test() -> pa.Table:
 
 
 @pytest.fixture(scope="session")
-def tiny_artifact(tmp_path_factory: pytest.TempPathFactory, sentiment_train: pa.Table) -> Path:
-    """Folder of a tiny `text-classifier` artifact for the sentiment tables; read-only for tests."""
+def tiny_options() -> dict[str, Any]:
+    """Options of `train-classifier` that learn the sentiment tables in a second."""
+    return {
+        "epochs": 3,
+        "learning_rate": 5e-3,
+        "hidden_size": 32,
+        "layers": 1,
+        "heads": 2,
+        "vocab_size": 400,
+        "max_length": 32,
+        "positive": "pos",
+    }
+
+
+@pytest.fixture(scope="session")
+def train_tiny(
+    tmp_path_factory: pytest.TempPathFactory,
+    sentiment_train: pa.Table,
+    sentiment_test: pa.Table,
+    tiny_options: dict[str, Any],
+) -> Callable[..., Trained]:
+    """Train on the sentiment tables: `train_tiny(seed=1, epochs=2)`; keywords are options, and `seed` and `folder`."""
     import torch
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-    from transformers import BertConfig, BertForSequenceClassification
 
     torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("tiny-artifact")
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=200, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False
-    )
-    tokenizer.train_from_iterator(sentiment_train["text"].to_pylist(), trainer)
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    tokenizer.save(str(folder / "tokenizer.json"))
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=32,
-        id2label={0: "neg", 1: "pos"},
-        label2id={"neg": 0, "pos": 1},
-    )
-    BertForSequenceClassification(config).save_pretrained(folder)
-    card = {
-        "format": "text-classifier",
-        "labels": ["neg", "pos"],
-        "positive": "pos",
-        "columns": {"text": "text", "label": "label", "sensitive": ["sex"]},
-        "max_length": 32,
-    }
-    (folder / "phasegate.json").write_text(json.dumps(card))
-    return folder
+    columns = {"text": "text", "label": "label", "sensitive": ("sex",)}
+
+    def train(*, folder: Path | None = None, seed: int = 0, **options: Any) -> Trained:
+        folder = folder or tmp_path_factory.mktemp("train")
+        data = {
+            "train": dataset_input(folder / "data" / "train", sentiment_train, role="train", **columns),
+            "validation": dataset_input(folder / "data" / "validation", sentiment_test, role="validation", **columns),
+        }
+        config = {**tiny_options, **options}
+        trained: Trained = run_plugin(TrainClassifier(), folder / "run", config=config, data=data, seed=seed)
+        return trained
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def tiny_trained(train_tiny: Callable[..., Trained]) -> Trained:
+    """One training run, shared; its run folder is two levels above its path."""
+    return train_tiny()
+
+
+@pytest.fixture(scope="session")
+def tiny_artifact(tiny_trained: Trained) -> Path:
+    """Folder of a trained `text-classifier` artifact for the sentiment tables; read-only for tests."""
+    return tiny_trained.path

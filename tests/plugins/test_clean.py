@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from registry.errors import BadConfig, BadTable, Cancelled
 from registry.extension import Prepared
-from registry.files import manifest_of
 from registry.extension.inputs import ColumnRoles
 from registry.extension.testing import PluginContract, dataset_input, run_plugin
+from registry.files import manifest_of
 from registry.plugins.prepare.clean import Clean
 from registry.plugins.prepare.repair import text_repairer
 
@@ -49,7 +49,7 @@ def labelled(*pairs: tuple[str | None, str | None]) -> pa.Table:
     ("dirty", "repaired", "mojibake", "control"),
     [
         ("schÃ¶ne GrÃ¼ÃŸe", "schöne Grüße", True, False),
-        ("donâ€™t", "don’t", True, False),
+        ("donâ€™t", "don\u2019t", True, False),
         ("Ã\x00©tÃ©", "été", True, True),
         ("e\u0301", "é", False, False),
         ("a\tb\r\nc\u00a0\u2028d", "a b c d", False, False),

@@ -495,6 +495,25 @@ def test_traffic_is_logged_row_by_row_and_only_for_its_owner(folder: Path) -> No
     assert stat.S_IMODE((folder / "traffic.jsonl").stat().st_mode) == 0o600
 
 
+def test_every_answer_that_left_is_in_the_log_of_a_killed_server(folder: Path) -> None:
+    with serving(folder) as deployment:
+        ask, answered = Asker(deployment.endpoint), []
+
+        def until_it_dies(_: int) -> None:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                while True:
+                    answered.append(ask.infer("a lovely film", "an awful one")["id"])
+
+        with ThreadPoolExecutor(4) as threads:
+            asking = threads.map(until_it_dies, range(4))
+            assert wait_until(lambda: len(answered) > 50)
+            os.kill(deployment.details["pid"], signal.SIGKILL)
+            list(asking)
+    whole = (folder / "traffic.jsonl").read_bytes().rpartition(b"\n")[0].decode()
+    logged = [(row["id"], row["row"]) for row in map(json.loads, whole.splitlines())]
+    assert set(logged) >= {(request, row) for request in answered for row in (0, 1)}
+
+
 def test_without_log_inputs_no_text_is_written_anywhere(folder: Path) -> None:
     path = folder / "deployment.json"
     path.write_text(Service.read(folder).model_copy(update={"log_inputs": False}).model_dump_json())

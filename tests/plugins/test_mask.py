@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -196,7 +197,8 @@ def test_a_new_scan_of_masked_messages_finds_nothing(
     table = pyarrow.csv.read_csv(
         shared_data("sms_spam/sms_spam.csv"), parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True)
     )
-    dataset = dataset_input(tmp_path / "in", table, **ROLES)
+    spam = table.filter(pc.equal(table["label"], "spam"))
+    dataset = dataset_input(tmp_path / "in", spam, **ROLES)
     first = scan(tmp_path / "first", dataset)
     assert first.metrics["findings"] > 300
 

@@ -77,7 +77,9 @@ def deploy(tmp_path: Path, tiny_artifact: Path) -> Callable[..., DeploymentInput
     """A deployment's folder with traffic in it, scored by the model and written by the server's own log."""
     predictor = load_predictor(tiny_artifact)
 
-    def make(texts: Sequence[str], *, log_inputs: bool = True, **details: Any) -> DeploymentInput:
+    def make(
+        texts: Sequence[str], *, log_inputs: bool = True, add: float = 0.0, **details: Any
+    ) -> DeploymentInput:
         number = len(list(tmp_path.glob("deployment-*"))) + 1
         folder = tmp_path / f"deployment-{number}"
         folder.mkdir()
@@ -85,7 +87,7 @@ def deploy(tmp_path: Path, tiny_artifact: Path) -> Callable[..., DeploymentInput
         log = TrafficLog(folder / "traffic.jsonl", max_bytes=1 << 24, log_inputs=log_inputs)
         log.open()
         for text, row in zip(texts, probabilities, strict=True):
-            score = float(row[predictor.labels.index(predictor.positive)])
+            score = float(row[predictor.labels.index(predictor.positive)]) + add
             log.append("request", [(text, predictor.labels[int(row.argmax())], score)])
         return DeploymentInput(
             id=number,
@@ -142,6 +144,14 @@ def test_shifted_traffic_is_drift_and_said_in_words(deploy: Any, monitor: Any) -
     assert evidence.metrics["psi.max"] > 1
     assert "share of words that the training data do not hold: median 0 ->" in evidence.facts["alarm"]
     assert evidence.facts["alarm"] in evidence.summary
+
+
+def test_scores_that_moved_are_drift_although_the_texts_did_not(deploy: Any, monitor: Any) -> None:
+    evidence = monitor(deploy(texts_of(200, seed=3), add=0.2))
+    assert evidence.metrics["drifted_features"] == 1
+    assert evidence.facts["alarm"].startswith(
+        "the model's score for its positive label: median 0.499 -> 0.699"
+    )
 
 
 def test_the_tables_hold_what_a_report_draws(deploy: Any, monitor: Any) -> None:

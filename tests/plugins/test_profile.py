@@ -121,7 +121,12 @@ def test_numbers_lists_and_categories_are_columns_too(tmp_path: Path) -> None:
     [
         (TABLE.slice(0, 0), {}, "data/1 has no rows", ""),
         (TABLE, {"text": "txt"}, "no column 'txt', which is its text column", "did you mean 'text'"),
-        (TABLE, {"sensitive": ("race",)}, "'race', which is its sensitive column", "age, label, sex, text"),
+        (
+            TABLE,
+            {"sensitive": ("origin",)},
+            "'origin', which is its sensitive column",
+            "age, label, sex, text",
+        ),
         (TABLE, {"text": "age"}, "holds int8, not text", ""),
         (pa.table({"text": pa.nulls(2)}), {"text": "text"}, "'text' of data/1 holds no values", ""),
     ],

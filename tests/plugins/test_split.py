@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from registry.errors import BadConfig, BadTable
 from registry.extension import Prepared
-from registry.files import manifest_of
 from registry.extension.inputs import ColumnRoles
 from registry.extension.tables import text_key
 from registry.extension.testing import PluginContract, dataset_input, run_plugin
+from registry.files import manifest_of
 from registry.plugins.prepare.split import Split, deal, leaked_rows
 
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
@@ -76,7 +76,7 @@ def test_a_text_is_in_one_part_however_it_is_written(tmp_path: Path) -> None:
     result = split(tmp_path, applications())
 
     keys = [{text_key(text) for text in part["text"].to_pylist()} for part in parts(result).values()]
-    assert not (keys[0] & keys[1] or keys[0] & keys[2] or keys[1] & keys[2])
+    assert len(set.union(*keys)) == sum(map(len, keys))
     assert result.evidence is not None
     assert result.evidence.metrics["leaked_rows"] == 0
 
@@ -94,7 +94,7 @@ def test_a_leak_would_be_measured() -> None:
     ("one", "other", "same"),
     [
         ("Free money!", "free  MONEY", True),
-        ("ﬁve ½", "five 1⁄2", True),
+        ("ﬁve", "F\uff29VE", True),
         ("Straße", "STRASSE", True),
         ("e\u0301te\u0301", "Été", True),
         ("call 1", "call 2", False),

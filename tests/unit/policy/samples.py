@@ -134,7 +134,8 @@ def without_evidence(given: Dossier, kind: str) -> Dossier:
         given,
         evidence=_without(given.evidence, kind),
         data={
-            role: replace(facts, evidence=_without(facts.evidence, kind)) for role, facts in given.data.items()
+            role: replace(facts, evidence=_without(facts.evidence, kind))
+            for role, facts in given.data.items()
         },
     )
 

@@ -1,0 +1,121 @@
+"""Registries to test on: fresh, or with a life behind them, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+import pytest
+from conftest import administer
+from sqlalchemy import URL, make_url
+
+from integration.builder import Builder
+from registry.api import Registry
+from registry.storage.database import Database
+
+
+class Databases:
+    """Databases of one kind: empty ones, and copies of others, which cost less than making them anew."""
+
+    def __init__(self, folder: Path, server: URL | None) -> None:
+        self.kind = "postgres" if server is not None else "sqlite"
+        self._folder = folder
+        self._server = server
+
+    def empty(self) -> str:
+        """URL of a new database."""
+        if self._server is None:
+            return f"sqlite:///{self._folder / uuid.uuid4().hex}.db"
+        return self._create(self._server, "template0")
+
+    def copy(self, url: str) -> str:
+        """URL of a copy; nobody may have the original open."""
+        original = str(make_url(url).database)
+        if self._server is not None:
+            return self._create(self._server, original)
+        copied = self.empty()
+        shutil.copy(original, str(make_url(copied).database))
+        return copied
+
+    def drop(self, url: str) -> None:
+        """Forget a database."""
+        if self._server is not None:
+            with administer(self._server) as connection:
+                connection.execute(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
+    def _create(self, server: URL, template: str) -> str:
+        name = f"phasegate_{uuid.uuid4().hex[:16]}"
+        with administer(server) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return server.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Databases:
+    """Makes databases; the test runs once for each kind."""
+    server = request.getfixturevalue("postgres_server") if request.param == "postgres" else None
+    return Databases(tmp_path_factory.mktemp("databases"), server)
+
+
+@pytest.fixture(scope="session")
+def initialised(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of a registry with the shipped lifecycle and policies; to be copied, never opened."""
+    url = databases.empty()
+    Registry.open(tmp_path_factory.mktemp("home"), database=url, actor="root", create=True).close()
+    return url
+
+
+@pytest.fixture(scope="session")
+def lived(
+    databases: Databases, initialised: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
+    """A registry in which one version was retired and another is waited for; to be copied, never opened.
+
+    Every table has rows. The second value is its home, with the artifacts.
+    """
+    url, home = databases.copy(initialised), tmp_path_factory.mktemp("lived")
+    with Builder(home, url) as builder:
+        raw = builder.dataset("raw")
+        builder.dataset("clean", parent=raw)
+        builder.bring(builder.plan("loans"), "retired")
+        builder.queue(builder.plan("spam"))
+    return url, home
+
+
+@pytest.fixture
+def empty_url(databases: Databases) -> Iterator[str]:
+    """An empty database."""
+    url = databases.empty()
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def builder(databases: Databases, initialised: str, tmp_path: Path) -> Iterator[Builder]:
+    """A registry with the shipped lifecycle and policies, and nothing else."""
+    url = databases.copy(initialised)
+    with Builder(tmp_path / "home", url) as made:
+        yield made
+    databases.drop(url)
+
+
+@pytest.fixture
+def lived_builder(databases: Databases, lived: tuple[str, Path], tmp_path: Path) -> Iterator[Builder]:
+    """A copy of the registry with a life behind it, its artifacts included."""
+    url, home = lived
+    shutil.copytree(home, tmp_path / "home")
+    copied = databases.copy(url)
+    with Builder(tmp_path / "home", copied) as made:
+        yield made
+    databases.drop(copied)
+
+
+@pytest.fixture
+def lived_database(databases: Databases, lived: tuple[str, Path]) -> Iterator[Database]:
+    """A copy of the database with rows in every table."""
+    url = databases.copy(lived[0])
+    database = Database(url, lock_timeout=5)
+    yield database
+    database.close()
+    databases.drop(url)
