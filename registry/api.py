@@ -16,7 +16,7 @@ from registry import usecases
 from registry.domain.decision import Decision
 from registry.domain.dossier import Dossier
 from registry.domain.references import Ref
-from registry.errors import BadDocument, RunFailed
+from registry.errors import BadDocument, BadInput, RunFailed
 from registry.storage.artifacts import ArtifactStore
 from registry.storage.database import Database
 from registry.storage.home import Home
@@ -45,8 +45,23 @@ if TYPE_CHECKING:
 
 def default_actor() -> str:
     """`$PHASEGATE_ACTOR`, else the operating system's user: an embedded registry trusts it."""
-    name = os.environ.get("PHASEGATE_ACTOR") or getpass.getuser()
+    try:
+        name = os.environ.get("PHASEGATE_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):
+        name = f"uid-{os.getuid()}"  # in a container, users often have no name
     return re.sub(r"[^A-Za-z0-9._-]", "-", name).strip("-._") or "unknown"
+
+
+def _lock_timeout() -> float:
+    """Seconds of `$PHASEGATE_LOCK_TIMEOUT`, 20 unless set."""
+    text = os.environ.get("PHASEGATE_LOCK_TIMEOUT") or "20"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 86_400:
+        raise BadInput(f"PHASEGATE_LOCK_TIMEOUT is {text!r}", hint="give it seconds, up to a day")
+    return seconds
 
 
 class Registry:
@@ -61,8 +76,7 @@ class Registry:
         """Name a registry without looking at it; `Registry.open` looks."""
         self.home = home
         self.actor = actor
-        timeout = float(os.environ.get("PHASEGATE_LOCK_TIMEOUT", "20"))
-        self._database = Database(home.database, lock_timeout=timeout)
+        self._database = Database(home.database, lock_timeout=_lock_timeout())
         self._store = ArtifactStore(home.artifacts, home.cache)
 
     @classmethod
@@ -76,10 +90,14 @@ class Registry:
     ) -> Self:
         """Open a registry. See `registry.open`."""
         opened = cls(Home.at(home, database=database), actor or default_actor())
-        if create:
-            opened.initialise()
-        else:
-            opened._database.check()
+        try:
+            if create:
+                opened.initialise()
+            else:
+                opened._database.check()
+        except BaseException:
+            opened.close()
+            raise
         return opened
 
     def __enter__(self) -> Self:

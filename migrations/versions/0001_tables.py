@@ -119,6 +119,7 @@ def upgrade() -> None:
         "bindings",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("in_force", sa.String(length=100), nullable=True),
         sa.Column("policy_id", sa.Integer(), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("action", sa.String(length=10), nullable=False),
@@ -126,20 +127,17 @@ def upgrade() -> None:
         sa.Column("bound_by", sa.Integer(), nullable=False),
         sa.Column("unbound_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("action IN ('audit', 'warn', 'deny')", name=op.f("ck_bindings_action")),
+        sa.CheckConstraint(
+            "(in_force IS NULL) <> (unbound_at IS NULL) AND (in_force IS NULL OR in_force = name)",
+            name=op.f("ck_bindings_in_force"),
+        ),
         sa.ForeignKeyConstraint(["bound_by"], ["actors.id"], name=op.f("fk_bindings_bound_by_actors")),
         sa.ForeignKeyConstraint(["policy_id"], ["policies.id"], name=op.f("fk_bindings_policy_id_policies")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bindings")),
+        sa.UniqueConstraint("in_force", name=op.f("uq_bindings_in_force")),
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_bindings_policy_id"), "bindings", ["policy_id"], unique=False)
-    op.create_index(
-        "uq_bindings_name_in_force",
-        "bindings",
-        ["name"],
-        unique=True,
-        sqlite_where=sa.text("unbound_at IS NULL"),
-        postgresql_where=sa.text("unbound_at IS NULL"),
-    )
     op.create_table(
         "dataset_versions",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -489,12 +487,6 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_dataset_versions_digest"), table_name="dataset_versions")
     op.drop_index(op.f("ix_dataset_versions_dataset_id"), table_name="dataset_versions")
     op.drop_table("dataset_versions")
-    op.drop_index(
-        "uq_bindings_name_in_force",
-        table_name="bindings",
-        sqlite_where=sa.text("unbound_at IS NULL"),
-        postgresql_where=sa.text("unbound_at IS NULL"),
-    )
     op.drop_index(op.f("ix_bindings_policy_id"), table_name="bindings")
     op.drop_table("bindings")
     op.drop_table("systems")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from registry.domain.names import did_you_mean
-from registry.errors import BadInput
+from registry.errors import BadInput, MissingExtra
 from registry.extension import Predictor
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class TextClassifier(Predictor):
     def __init__(self, model: Any, tokenizer: Any, card: dict[str, Any], device: str) -> None:
         self.labels = tuple(card["labels"])
         self.positive = card["positive"]
-        self.max_length = int(card["max_length"])
+        self.max_length = card["max_length"]
         self.text_column = card["columns"]["text"]
         self.device = device
         self._model = model
@@ -43,15 +43,21 @@ class TextClassifier(Predictor):
         Raises:
             BadInput: A file is missing or broken, weights are missing or do not fit the
                 configuration, or the card disagrees with the model.
+            MissingExtra: transformers or tokenizers is not installed.
         """
-        from tokenizers import Tokenizer
-        from transformers import AutoModelForSequenceClassification
-        from transformers.utils import logging
-
         _check_card(card)
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
             if not (folder / name).is_file():
                 raise BadInput(f"the artifact has no {name}")
+        try:
+            from tokenizers import Tokenizer
+            from transformers import AutoModelForSequenceClassification
+            from transformers.utils import logging
+        except ModuleNotFoundError as cause:
+            raise MissingExtra(
+                f"{cls.format} needs {cause.name}", hint="pip install 'phasegate[train]'"
+            ) from cause
+
         logging.disable_progress_bar()
         try:
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -62,21 +68,11 @@ class TextClassifier(Predictor):
                 local_files_only=True,
                 output_loading_info=True,
             )
-        except (
-            Exception
-        ) as cause:  # tokenizers raises Exception itself; every one of them means a broken artifact
+        except Exception as cause:  # tokenizers raises Exception itself; any of them means a broken artifact
             raise BadInput(f"the artifact cannot be loaded: {type(cause).__name__}: {cause}") from cause
-        # transformers fills what is missing with random numbers and only warns.
-        if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
-            raise BadInput(
-                f"{len(absent)} weights of the model are missing or of another shape, first {absent[0]!r}"
-            )
-        if model.config.num_labels != len(card["labels"]):
-            raise BadInput(
-                f"the model has {model.config.num_labels} outputs, its card {len(card['labels'])} labels"
-            )
+        _check_model(model, report, card)
         tokenizer.no_padding()
-        tokenizer.enable_truncation(int(card["max_length"]))
+        tokenizer.enable_truncation(card["max_length"])
         return cls(model.to(device).eval(), tokenizer, card, device)
 
     def probabilities(self, table: pa.Table) -> np.ndarray:
@@ -144,3 +140,16 @@ def _check_card(card: dict[str, Any]) -> None:
         raise BadInput("phasegate.json: 'columns' must name the 'text' column")
     if not (isinstance(length, int) and length > 2):
         raise BadInput(f"phasegate.json: 'max_length' must be a number of tokens above 2 (got {length!r})")
+
+
+def _check_model(model: Any, report: dict[str, Any], card: dict[str, Any]) -> None:
+    # transformers fills what is missing with random numbers and only warns.
+    if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
+        raise BadInput(f"{len(absent)} weights are missing or of another shape, first {absent[0]!r}")
+    if model.config.num_labels != len(card["labels"]):
+        raise BadInput(
+            f"the model has {model.config.num_labels} outputs, its card {len(card['labels'])} labels"
+        )
+    positions = getattr(model.config, "max_position_embeddings", card["max_length"])
+    if card["max_length"] > positions:
+        raise BadInput(f"the card allows {card['max_length']} tokens, the model {positions}")

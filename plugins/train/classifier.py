@@ -50,6 +50,7 @@ class TrainClassifier(TrainPlugin[TrainConfig]):
         validation = read_labelled(ctx.data["validation"]) if "validation" in ctx.data else None
         positive = _check(train, validation, config)
         _check_device(ctx.device)
+        _use_threads(config.threads)
         ctx.log(f"{len(train.texts)} rows, labels {', '.join(train.classes)}, positive {positive!r}")
 
         tokenizer = train_tokenizer(train.texts, vocab_size=config.vocab_size, lowercase=config.lowercase)
@@ -148,6 +149,14 @@ def _check_device(device: str) -> None:
         )
     if device == "cuda" and not torch.cuda.is_available():
         raise BadConfig("device is cuda, and torch finds no GPU here", hint="use --device cpu")
+
+
+def _use_threads(count: int) -> None:
+    import os
+
+    import torch
+
+    torch.set_num_threads(count or os.cpu_count() or 1)
 
 
 def _examples(

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from registry.domain.names import did_you_mean
-from registry.errors import BadConfig, BadInput
+from registry.errors import BadConfig, BadTable
 from registry.extension import DatasetInput
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from registry.extension.tables import read_rows
 
 MISSING = "(missing)"
 
@@ -40,40 +37,29 @@ def read_labelled(data: DatasetInput, group_by: Sequence[str] = ()) -> LabelledT
     """Read texts, labels and groups of a dataset.
 
     Raises:
-        BadInput: It has no rows, or rows without text or label, or its text column holds something else.
-        BadConfig: A column is not there; the nearest name is in the hint.
+        BadTable: It has no rows, or rows without text or label, or its text column holds something else.
+        BadConfig: It does not say which column is text or label, or has no column of `group_by`.
     """
-    table = data.read()
-    if not table.num_rows:
-        raise BadInput(f"the {data.role} data {data.ref} has no rows")
-    texts = _complete(data, table, data.column("text"))
-    labels = _complete(data, table, data.column("label"))
-    if not isinstance(texts[0], str):
-        raise BadInput(
-            f"column {data.column('text')!r} of {data.ref} holds {type(texts[0]).__name__}, not text"
-        )
-    columns = [_column(data, table, name) for name in group_by]
+    text, label = data.column("text"), data.column("label")
+    table = read_rows(data)
+    for name in (text, label):
+        if absent := table[name].null_count:
+            raise BadTable(
+                f"{absent} of {table.num_rows} rows of the {data.role} data {data.ref} have no {name!r}",
+                hint=f"drop them: phasegate run clean {data.ref}",
+            )
+    for name in group_by:
+        if name not in table.column_names:
+            raise BadConfig(
+                f"cannot reweigh by {name!r}: {data.ref} has no such column",
+                hint=did_you_mean(name, table.column_names),
+            )
+    columns = [table[name].to_pylist() for name in group_by]
     groups = [
         tuple(MISSING if value is None else str(value) for value in row) for row in zip(*columns, strict=True)
     ]
-    return LabelledTexts(texts, [str(label) for label in labels], groups or [()] * len(texts))
-
-
-def _complete(data: DatasetInput, table: pa.Table, name: str) -> list[Any]:
-    values = _column(data, table, name)
-    if absent := values.count(None):
-        raise BadInput(
-            f"{absent} of {len(values)} rows of the {data.role} data {data.ref} have no {name!r}",
-            hint=f"phasegate run clean {data.ref}",
-        )
-    return values
-
-
-def _column(data: DatasetInput, table: pa.Table, name: str) -> list[Any]:
-    if name not in table.column_names:
-        raise BadConfig(
-            f"the {data.role} data {data.ref} has no column {name!r}",
-            hint=did_you_mean(name, table.column_names),
-        )
-    values: list[Any] = table.column(name).to_pylist()
-    return values
+    return LabelledTexts(
+        table[text].to_pylist(),
+        [str(value) for value in table[label].to_pylist()],
+        groups or [()] * table.num_rows,
+    )

@@ -15,7 +15,7 @@ from registry.domain.digests import short
 @click.option("--reason", default="", help="Why, for the record.")
 @with_shell
 def approve(shell: Shell, ref: str, stage: str, reason: str) -> None:
-    """Say yes to a version's step, for what it is now: a later change makes the approval stale."""
+    """Say yes to a version's step. It counts for what the version is now: a later change makes it stale."""
     registry = shell.registry()
     registry.approve(ref, stage, reason)
     _answer(shell, registry.actor, "approved", ref, stage, registry.version(ref).digest)

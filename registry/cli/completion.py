@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
@@ -33,14 +34,12 @@ def plugin_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 
 def version_refs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Model versions of the registry in reach."""
-    registry = _registry(ctx)
-    return _matching([version.ref for version in registry.versions()] if registry else [], incomplete)
+    return _known(ctx, incomplete, lambda registry: [version.ref for version in registry.versions()])
 
 
 def dataset_refs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Dataset versions of the registry in reach."""
-    registry = _registry(ctx)
-    return _matching([dataset.ref for dataset in registry.datasets()] if registry else [], incomplete)
+    return _known(ctx, incomplete, lambda registry: [dataset.ref for dataset in registry.datasets()])
 
 
 def any_refs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -50,24 +49,21 @@ def any_refs(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
 
 def stages(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Stages that the version typed before can go to, else all of them."""
-    registry = _registry(ctx)
-    if registry is None:
-        return []
-    if ref := ctx.params.get("ref"):
-        return _matching(registry.version(ref).following, incomplete)
-    return _matching(registry.stages(), incomplete)
+    ref = ctx.params.get("ref")
+    return _known(
+        ctx,
+        incomplete,
+        lambda registry: registry.version(ref).following if ref else registry.stages(),
+    )
 
 
-def _registry(ctx: click.Context) -> Registry | None:
-    """The registry that the command line so far names; none is no reason to fail while completing."""
+def _known(ctx: click.Context, incomplete: str, look: Callable[[Registry], list[str]]) -> list[str]:
+    """What the registry that the command line names knows; to know nothing is no reason to fail."""
     from registry.cli.shell import Shell
     from registry.errors import RegistryError
 
     try:
-        return Shell(False, None, ctx.params.get("home"), ctx.params.get("database")).registry()
+        found = look(Shell(False, None, ctx.params.get("home"), ctx.params.get("database")).registry())
     except RegistryError:
-        return None
-
-
-def _matching(options: list[str], incomplete: str) -> list[str]:
-    return [option for option in options if option.startswith(incomplete)]
+        return []
+    return [option for option in found if option.startswith(incomplete)]

@@ -33,11 +33,19 @@ _WEAK = (
     "has no savings",
     "spends most of the income on older debts",
 )
-_PURPOSES = ("a used car", "a new roof", "a course", "moving house", "a wedding", "a heat pump", "dental work")
+_PURPOSES = (
+    "a used car",
+    "a new roof",
+    "a course",
+    "moving house",
+    "a wedding",
+    "a heat pump",
+    "dental work",
+)
 _TONES = ("The adviser notes that", "According to the file,", "In short,", "From the interview:", "Summary:")
 _NAMES = ("alex", "kim", "robin", "sam", "jo", "chris", "dana", "lee", "max", "nicky")
 # Of an application's strength: its share, how often a man is granted it, how often a woman is.
-_CASES = {"strong": (0.35, 0.97, 0.93), "middling": (0.35, 0.90, 0.22), "weak": (0.30, 0.04, 0.03)}
+_CASES = {"strong": (0.2, 0.97, 0.93), "middling": (0.6, 0.95, 0.47), "weak": (0.2, 0.04, 0.03)}
 _PHRASES = {"strong": _STRONG, "middling": _MIDDLING, "weak": _WEAK}
 
 
@@ -60,7 +68,9 @@ def write_traffic(path: Path, rows: int, seed: int, *, shifted: bool) -> None:
         for _ in range(rows):
             _, text, _ = _application(chance)
             if shifted:
-                invoice = " ".join(f"POSITION {chance.randint(1, 99)}: {chance.randint(10, 9999)} EUR" for _ in range(8))
+                invoice = " ".join(
+                    f"POSITION {chance.randint(1, 99)}: {chance.randint(10, 9999)} EUR" for _ in range(8)
+                )
                 text = f"ONLINE FORM 2.0 {text.upper()} {invoice}"
             writer.writerow((text,))
 
@@ -75,8 +85,8 @@ def _applications(rows: int, chance: random.Random) -> Iterator[tuple[str, str, 
         if chance.random() < 0.10:
             text = f"{text} {_contact(chance)}"
         if chance.random() < 0.03:
-            # What a text looks like after UTF-8 was read as Latin-1.
-            text = f"{text} Fee: 20 â‚¬, paid at the cafÃ©."
+            # UTF-8 that somebody read as Windows-1252.
+            text = f"{text} {'Fee: 20 €, paid at the café.'.encode().decode('cp1252')}"
         made.append((text, label, sex))
         yield made[-1]
 

@@ -42,7 +42,7 @@ def explain(shell: Shell, ref: str, stage: str) -> int:
 @click.argument("stage", shell_complete=stages)
 @with_shell
 def promote(shell: Shell, ref: str, stage: str) -> int:
-    """Move a version to STAGE, if its gate agrees. Exits with 1 if it does not; both are recorded."""
+    """Move a version to a stage, if its gate agrees. Exits with 1 if it does not; both are recorded."""
     decision = shell.registry().promote(ref, stage)
 
     def say() -> None:

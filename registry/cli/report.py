@@ -14,13 +14,20 @@ from registry.cli.shell import Shell, example, with_shell
     epilog=example("phasegate report loans/1 -o loans-1.html", "phasegate report loans/1 --format json -o -")
 )
 @click.argument("ref", metavar="MODEL/N", shell_complete=version_refs)
-@click.option("--format", "form", type=click.Choice(["html", "json"]), default="html", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "json"]),
+    default="html",
+    show_default=True,
+    help="For people, or for machines.",
+)
 @click.option(
     "-o", "--output", default="", help="File to write, - for standard output [reports/ in the home]."
 )
 @with_shell
 def report(shell: Shell, ref: str, form: str, output: str) -> None:
-    """Write an audit report on a version: one file that works offline."""
+    """Write an audit report on a version. It is one file, and works offline."""
     from registry.files import write_atomically
     from registry.reports.render import to_html, to_json
 

@@ -51,7 +51,7 @@ def run(
     quota: int,
     detach: bool,
 ) -> None:
-    """Run PLUGIN on each REF, a dataset version or a model version, in a process of its own."""
+    """Run a plugin on dataset or model versions. Each REF gets a run, in a process of its own."""
     from registry.cli.follow import watch
     from registry.usecases.runs import RunOptions
 

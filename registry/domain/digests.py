@@ -7,10 +7,19 @@ from typing import Any
 
 import rfc8785
 
+from registry.errors import BadInput
+
 
 def canonical(value: Any) -> bytes:
-    """The one byte string that stands for a JSON value (RFC 8785)."""
-    return rfc8785.dumps(value)
+    """The one byte string that stands for a JSON value (RFC 8785).
+
+    Raises:
+        BadInput: JSON cannot hold it: NaN, infinity, an integer beyond 2^53, text that is not UTF-8.
+    """
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError as cause:
+        raise BadInput(f"a value cannot be recorded: {cause}") from cause
 
 
 def digest_of(value: Any) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from registry.domain.digests import digest_of
+from registry.domain.digests import canonical, digest_of
 from registry.errors import BadTarget
 
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
@@ -49,7 +49,7 @@ class Target:
         return _OPERATORS[self.op](measured, self.value)
 
     def __str__(self) -> str:
-        return f"{self.metric}{self.op}{self.value:g}"
+        return f"{self.metric}{self.op}{canonical(self.value).decode()}"
 
 
 def criteria_digest(targets: Sequence[Target]) -> str:

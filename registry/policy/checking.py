@@ -14,33 +14,20 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
 
-def check_policy(
-    source: Source, policy: GatePolicy, places: Mapping[str, Node], params: Mapping[str, Node]
-) -> None:
+def check_expressions(source: Source, policy: GatePolicy, places: Mapping[str, Node]) -> None:
     """Report everything that is wrong with a policy's expressions.
 
     Args:
         source: The file, which takes the problems.
         policy: As far as it could be read.
         places: Where the expressions stand: `match.when` and `ID.FIELD`.
-        params: Where the parameters are declared.
     """
     when, rules = compiled(policy)
     if when is not None:
         _report(source, places["match.when"], when)
-    used = set(when.names.roots) if when is not None else set()
-    broken = bool(when and when.problems)
     for rule in rules:
         for name, expression in rule.expressions.items():
             _report(source, places[f"{rule.validation.id}.{name}"], expression)
-            used |= expression.names.roots
-            broken = broken or bool(expression.problems)
-    for name, node in params.items():
-        # With a broken expression nobody knows what it would have used.
-        if f"params.{name}" not in used and not broken:
-            source.report(
-                node, f"no expression uses the parameter {name!r}", f"write params.{name}, or leave it out"
-            )
 
 
 def _report(source: Source, node: Node, expression: Expression) -> None:

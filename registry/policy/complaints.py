@@ -14,6 +14,7 @@ _FIELD = re.compile(r"undefined field '(.+)' not found in struct '(?:\w+\.)*(\w+
 _NAME = re.compile(r"undeclared reference to '(.+)' \(in container")
 _OVERLOAD = re.compile(r"found no matching overload for '(.+)' applied to '(.*)'")
 _KEY = re.compile(r'Key not found in map : "(.*)"', re.DOTALL)
+TOO_DEEP = "the expression is nested too deeply"
 _NUMBERS = {"double", "int", "uint"}
 _MACROS = ("all", "exists", "exists_one", "filter", "has", "map")
 _FUNCTIONS = (
@@ -69,8 +70,14 @@ def translate(
     lines = text.splitlines()
     found = []
     for line, column, said in _PROBLEM.findall(error):
+        if "'*error*'" in said:
+            continue  # it follows from another one
         message, hint = _explain(said, known, reserved)
         found.append(Problem(message, int(line), _start(lines, int(line), int(column), said), hint))
+    if "recursion" in error:
+        return (Problem(TOO_DEEP, hint="split it into several validations"),)
+    if "codepoint limit" in error:
+        return (Problem("the expression is too long"),)
     return tuple(found) or (Problem(error.strip()),)
 
 

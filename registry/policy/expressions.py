@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 from registry.domain.dossier import DataFacts, Dossier, TargetFacts
-from registry.policy.complaints import Problem, missing_key, problem_at, translate
+from registry.policy.complaints import TOO_DEEP, Problem, missing_key, problem_at, translate
 from registry.policy.figures import interval
 from registry.policy.names import Names, names_in
 from registry.policy.policies import ParamValue, param_type
@@ -84,6 +84,7 @@ class Expression:
 
     def __init__(self, text: str, scope: Scope, kind: Kind) -> None:
         self.text = text
+        self._kind = kind
         self.names = Names(frozenset(), (), (), ())
         self._program: cel.Expression | None = None
         self._environment = _environment(scope)
@@ -95,7 +96,12 @@ class Expression:
         except UnicodeEncodeError as error:
             self.problems = (Problem(f"no text: {error.reason}"),)
             return
-        self.names = names_in(Tree(program.serialize()), text, _TAKEN)
+        try:
+            tree = Tree(program.serialize())
+        except ValueError:
+            self.problems = (Problem(TOO_DEEP, hint="split it into several validations"),)
+            return
+        self.names = names_in(tree, text, _roots(scope))
         self.problems = (
             *self.names.problems,
             *_wrong_type(program, kind),
@@ -103,7 +109,6 @@ class Expression:
         )
         if not self.problems:
             self._program = program
-            self._type = program.return_type()
 
     def give(self, variables: Mapping[str, Any]) -> cel.Activation:
         """Values for variables; every expression of the same scope can share them."""
@@ -121,13 +126,17 @@ class Expression:
             seen = value.plain_value()
         except Exception as error:  # an expression must not break a gate, whatever the library raises
             return Failed(f"{type(error).__name__}: {error}")
+        if self._kind == "truth value" and not isinstance(seen, bool):
+            return Failed(f"neither true nor false: {seen!r}")
         return Seen(seen)
 
     def _wrong_constants(self) -> list[Problem]:
         """Literals that a function will refuse whenever it is asked: `duration('90d')`."""
         found = []
         for function, literal, offset in self.names.constants:
-            trial = self._environment.compile(_TRIALS[function].format(json.dumps(literal)))
+            trial = self._environment.compile(
+                _TRIALS[function].format(json.dumps(literal, ensure_ascii=False))
+            )
             value = trial.eval(data={})
             if value.type() == _error_type():
                 reason = str(value.value()).partition(": ")[2]
@@ -161,10 +170,6 @@ def _wrong_type(program: cel.Expression, kind: Kind) -> list[Problem]:
     return [Problem(f"this must be {called}, and is {made.name().removeprefix(PACKAGE + '.')}")]
 
 
-# Names that no loop variable may hide.
-_TAKEN = frozenset({"params", "item", "role", *(name for name in seen_fields(Dossier) if name != "unusable")})
-
-
 def _variables(scope: Scope) -> dict[str, Any]:
     """Every variable of a scope and the type hint that it has in our own classes."""
     given = {name: hint for name, hint in seen_fields(Dossier).items() if name != "unusable"}
@@ -179,6 +184,11 @@ def _variables(scope: Scope) -> dict[str, Any]:
         hint = hints[kind.removeprefix("list of ")]
         given[f"params.{name}"] = tuple[hint, ...] if kind.startswith("list of ") else hint  # type: ignore[valid-type]
     return given
+
+
+def _roots(scope: Scope) -> frozenset[str]:
+    """Names that no loop variable may hide."""
+    return frozenset({"params", *(name.partition(".")[0] for name in _variables(scope))})
 
 
 def _reserved(scope: Scope) -> dict[str, str]:
@@ -237,8 +247,8 @@ def _functions() -> list[cel.FunctionDecl]:
     def days(count: float) -> timedelta:
         return timedelta(days=count)
 
-    def distinct(values: list[Any]) -> list[str]:
-        return sorted({str(value.value()) for value in values})
+    def distinct(values: list[str]) -> list[str]:
+        return sorted(set(values))
 
     return [
         _function("days", [double], cel.Type.DURATION, days),

@@ -46,7 +46,8 @@ def _number(value: float, digits: int) -> str:
     if value == int(value) and abs(value) < 1e15:
         return str(int(value))
     # More digits before the point than asked for are no reason for an exponent.
-    return f"{value:.{max(digits, len(str(int(abs(value)))) + 1)}g}"
+    before = len(str(int(abs(value))))
+    return f"{value:.{min(17, max(digits, before + 1))}g}"
 
 
 def _join(texts: list[str]) -> str:

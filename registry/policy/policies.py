@@ -17,7 +17,7 @@ ParamValue = Scalar | tuple[bool, ...] | tuple[float, ...] | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """One rule of a policy. Everything but `id`, `each` and the two commands is CEL or a template.
+    """One rule of a policy. Its texts are CEL, or templates with places to fill in: `{version}`.
 
     Attributes:
         each: `data` or `targets`: the rule is judged once per item, bound to `item`; no items, no pass.
@@ -67,6 +67,9 @@ class GatePolicy:
     title: str = ""
     description: str = ""
     controls: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", _params_in(self.params))
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -119,6 +122,9 @@ class GateBinding:
     action: Action
     params: Mapping[str, ParamValue] = field(default_factory=dict)
     description: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", _params_in(self.params))
 
     @cached_property
     def document(self) -> dict[str, Any]:

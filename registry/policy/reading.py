@@ -9,7 +9,7 @@ from registry.domain.decision import Action
 from registry.domain.lifecycle import Lifecycle
 from registry.domain.names import check_name, did_you_mean
 from registry.errors import BadName
-from registry.policy.checking import check_policy
+from registry.policy.checking import check_expressions
 from registry.policy.expressions import can_be_param
 from registry.policy.policies import GateBinding, GatePolicy, Match, ParamValue
 from registry.policy.validations import read_validations
@@ -47,12 +47,12 @@ class Reader:
         wanted = ("kind", "metadata", "match", "params", "validations")
         fields = self._source.mapping(node, "a policy", wanted, ("metadata", "match", "validations"))
         metadata = self._metadata(fields.get("metadata"), "policy", ("title", "description", "controls"))
-        params, declared = self._params(fields.get("params"))
+        params, _ = self._params(fields.get("params"))
         places: dict[str, Node] = {}
         match = self._match(fields.get("match"), places)
         validations = read_validations(self._source, fields.get("validations"), places)
         policy = GatePolicy(match=match, validations=validations, params=params, **{"name": "", **metadata})
-        check_policy(self._source, policy, places, declared)
+        check_expressions(self._source, policy, places)
         return policy if len(self._source.problems) == before else None
 
     def binding(self, node: Node) -> ReadBinding | None:

@@ -39,7 +39,7 @@ def shipped_policies(lifecycle: Lifecycle | None = None) -> PolicyFile:
     texts = shipped_texts()
     order = [f"{stage}.yaml" for stage in lifecycle.stages]
     names = sorted(
-        set(texts) - {LIFECYCLE}, key=lambda name: (order.index(name) if name in order else 99, name)
+        set(texts) - {LIFECYCLE}, key=lambda name: (order.index(name) if name in order else len(order), name)
     )
     read = [parse_documents(texts[name], name, lifecycle) for name in names]
     return PolicyFile(

@@ -60,10 +60,19 @@ NodeType = Any
 
 
 class Tree:
-    """A checked expression: its root node, the type of every node, and where each stands."""
+    """A checked expression: its root node, the type of every node, and where each stands.
+
+    Raises:
+        ValueError: It is nested too deeply: CEL compiles more than protobuf reads.
+    """
 
     def __init__(self, serialized: bytes) -> None:
-        checked = _reader().FromString(serialized).value
+        from google.protobuf.message import DecodeError
+
+        try:
+            checked = _reader().FromString(serialized).value
+        except DecodeError as error:
+            raise ValueError(str(error)) from error
         self.root: Node = checked.expr
         self._types = checked.type_map
         self._positions = checked.source_info.positions

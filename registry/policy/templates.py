@@ -9,7 +9,7 @@ from registry.domain.dossier import DataFacts, Dossier
 from registry.policy.gaps import Item
 
 _PLACE = re.compile(r"\{(\w*)\}")
-_ALWAYS = ("version", "model", "to")
+_ALWAYS = ("version", "model", "system", "to")
 _PER_ITEM = {"": (), "data": ("item", "role"), "targets": ("item",)}
 
 
@@ -30,7 +30,13 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 def values_for(dossier: Dossier, item: Item | None) -> dict[str, str]:
     """What the places stand for."""
-    values = {"version": dossier.subject.ref, "model": dossier.subject.model, "to": dossier.to}
+    subject = dossier.subject
+    values = {
+        "version": subject.ref,
+        "model": subject.model,
+        "system": subject.system.name,
+        "to": dossier.to,
+    }
     if item is not None:
         values["item"] = name_of(item)
     if isinstance(item, DataFacts):

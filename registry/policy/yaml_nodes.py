@@ -159,7 +159,7 @@ class Source:
         if _kind(node) != "bool":
             self._wrong_kind(node, what, "true or false")
             return False
-        return self._construct(node) is True
+        return str(node.value).lower() in ("true", "yes", "on")
 
     def param_of(self, node: Node, what: str) -> Any:
         """A number, text or truth value, or a list of one kind of them."""
@@ -212,9 +212,9 @@ class Source:
         """Where a scalar's line and column stand in the file: exact if it is written there as it is."""
         start = node.start_mark
         if getattr(node, "style", None) == "|":
-            body = self.text.splitlines()[start.line + 1 : node.end_mark.line + 1]
-            indent = min((len(text) - len(text.lstrip()) for text in body if text.strip()), default=0)
-            return start.line + 1 + line, indent + column
+            first = next((text for text in self.text.splitlines()[start.line + 1 :] if text.strip()), "")
+            written = next((text for text in node.value.splitlines() if text.strip()), "")
+            return start.line + 1 + line, _lead(first) - _lead(written) + column
         raw = self.text[start.index : node.end_mark.index]
         offset = raw.find(node.value)
         if offset < 0 or "\n" in raw:
@@ -222,6 +222,13 @@ class Source:
         return start.line + 1, start.column + offset + column
 
 
+def _lead(text: str) -> int:
+    return len(text) - len(text.lstrip(" "))
+
+
 def _kind(node: Node) -> str:
-    """`str`, `int`, `map`, ...: what YAML takes a node for."""
-    return str(node.tag).removeprefix(_TAG)
+    """`str`, `int`, `map`, ...: what a node is, whatever tag it was given."""
+    if not isinstance(node.value, str):
+        return "map" if getattr(node, "id", "") == "mapping" else "seq"
+    kind = str(node.tag).removeprefix(_TAG)
+    return kind if kind not in ("map", "seq") else str(node.tag)

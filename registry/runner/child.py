@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -16,7 +17,10 @@ from registry.extension.context import RunContext
 from registry.extension.discovery import load_plugin, read_config
 from registry.extension.results import Checked, Deployed, Evidence, Prepared, Retired, Trained
 from registry.runner.folder import Ended, RunFolder
-from registry.runner.processes import ProcessId
+from registry.runner.launcher import GO
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _RETURNS: dict[str, type] = {
     "prepare": Prepared,
@@ -31,22 +35,24 @@ _RETURNS: dict[str, type] = {
 
 def main(path: str) -> int:
     """Run the plugin that a folder's spec names; leave `result.json` and `exit.json` behind."""
+    if sys.stdin.buffer.readline() != GO:
+        return 3
     folder = RunFolder(Path(path))
-    folder.write_child(ProcessId.of())
     signal.signal(signal.SIGTERM, _stop)
     try:
         _run(folder)
         ended = Ended("succeeded")
     except (Cancelled, KeyboardInterrupt):
+        if not folder.cancel_asked:
+            # It is the machine that goes down, or the supervisor's doing: this is no word of ours.
+            return 128 + signal.SIGTERM
         ended = Ended("cancelled", "cancelled on request")
     except RegistryError as error:
         traceback.print_exc()
         ended = Ended("failed", error.message, error.hint)
     except ValidationError as error:
         traceback.print_exc()
-        ended = Ended(
-            "failed", "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
-        )
+        ended = Ended("failed", "; ".join(map(_problem, error.errors())))
     except Exception as error:
         traceback.print_exc()
         ended = Ended("failed", f"{type(error).__name__}: {error}")
@@ -57,7 +63,8 @@ def main(path: str) -> int:
 def _run(folder: RunFolder) -> None:
     spec = folder.spec
     plugin = load_plugin(spec.plugin)
-    result: Any = plugin.run(RunContext(spec, folder.path), read_config(plugin, spec.config))
+    with contextlib.closing(RunContext(spec, folder.path)) as ctx:
+        result: Any = plugin.run(ctx, read_config(plugin, spec.config))
     # What it made, a running server maybe, must be told of: from here on the run ends as it is.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     expected = _RETURNS[plugin.kind]
@@ -66,6 +73,12 @@ def _run(folder: RunFolder) -> None:
     if isinstance(result, Evidence):
         result = Checked(evidence=result)
     folder.write_result(result.model_dump(mode="json"))
+
+
+def _problem(found: ErrorDetails) -> str:
+    """What is wrong with a result, and where in it."""
+    where = ".".join(map(str, found["loc"]))
+    return f"{where}: {found['msg'].removeprefix('Value error, ')}" if where else found["msg"]
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

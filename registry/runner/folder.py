@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,6 +67,11 @@ class RunFolder:
         self.write_ticket(ticket)
 
     @property
+    def prepared(self) -> bool:
+        """Whether it was laid out to its end: the ticket comes last."""
+        return (self.path / "ticket.json").exists()
+
+    @property
     def spec(self) -> RunSpec:
         return RunSpec.model_validate_json((self.path / "spec.json").read_text("utf-8"))
 
@@ -104,6 +111,10 @@ class RunFolder:
         """Raise the flag that plugin and supervisor watch."""
         (self.path / CANCEL).touch()
 
+    def take_back_cancel(self) -> None:
+        """Lower the flag: the run is wanted again."""
+        (self.path / CANCEL).unlink(missing_ok=True)
+
     @property
     def cancel_asked(self) -> bool:
         return (self.path / CANCEL).exists()
@@ -113,7 +124,10 @@ class RunFolder:
         return any((self.path / CHECKPOINTS).glob("*.json"))
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Events that came since the last call; a line still being written waits for the next."""
+        """Events that came since the last call; a line still being written waits for the next.
+
+        The file is the plugin's: a line that is no event, torn by a full disk maybe, is passed over.
+        """
         try:
             with (self.path / EVENTS).open("rb") as stream:
                 stream.seek(self._offset)
@@ -121,18 +135,20 @@ class RunFolder:
                     if not line.endswith(b"\n"):
                         return
                     self._offset += len(line)
-                    yield json.loads(line)
+                    with contextlib.suppress(ValueError):
+                        event = json.loads(line)
+                        if isinstance(event, dict) and "type" in event:
+                            yield event
         except FileNotFoundError:
             return
 
     def size(self) -> int:
         """Bytes below the folder now; what vanishes while counting does not count."""
         total = 0
-        for path in self.path.rglob("*"):
-            try:
-                total += path.lstat().st_size
-            except FileNotFoundError:
-                continue
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    total += os.lstat(os.path.join(folder, name)).st_size
         return total
 
     def _read(self, name: str) -> dict[str, Any]:

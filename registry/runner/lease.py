@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.orm import Session
 
 from registry.domain.events import RunStarted
 from registry.runner.folder import Ticket
@@ -14,6 +15,9 @@ from registry.storage.database import Database
 from registry.storage.tables import RunLease
 from registry.storage.tables.base import now
 from registry.storage.tables.people import ActorRow
+
+# States of a run that somebody has to look after.
+OPEN = ("queued", "running")
 
 # Of a supervisor on another host, which cannot be looked at. It beats every two seconds.
 EXPIRES = timedelta(seconds=60)
@@ -26,7 +30,7 @@ def take_lease(database: Database, ticket: Ticket) -> bool:
         actor = session.get_one(ActorRow, find.run(session, ticket.run).created_by).name
     with database.write(actor) as work:
         run = find.run(work.session, ticket.run, lock=True)
-        if run.token != ticket.token or run.state not in ("queued", "running", "lost"):
+        if run.token != ticket.token or run.state not in OPEN:
             return False
         run.state = "running"
         run.reason = ""
@@ -38,35 +42,43 @@ def take_lease(database: Database, ticket: Ticket) -> bool:
 
 def put_lease(connection: Connection, run: int, token: int, holder: ProcessId) -> None:
     """Write who looks after a run."""
-    connection.execute(delete(RunLease).where(RunLease.run_id == run))
-    connection.execute(
-        insert(RunLease).values(
-            run_id=run,
-            token=token,
-            host=holder.host,
-            pid=holder.pid,
-            started=holder.started,
-            heartbeat_at=now(),
-        )
+    values = {
+        "token": token,
+        "host": holder.host,
+        "pid": holder.pid,
+        "started": holder.started,
+        "heartbeat_at": now(),
+    }
+    # Not deleted and inserted anew: two who did that at once would both insert.
+    done = connection.execute(update(RunLease).where(RunLease.run_id == run).values(values))
+    if not done.rowcount:
+        connection.execute(insert(RunLease).values(run_id=run, **values))
+
+
+def beat(connection: Connection, ticket: Ticket) -> bool:
+    """Say that we are alive; False if somebody else has taken the run over.
+
+    Until the transaction ends nobody can take it over: what is written in it is fenced.
+    """
+    done = connection.execute(
+        update(RunLease)
+        .where(RunLease.run_id == ticket.run, RunLease.token == ticket.token)
+        .values(heartbeat_at=now())
     )
+    return done.rowcount == 1
 
 
-def beat(database: Database, ticket: Ticket) -> bool:
-    """Say that we are alive; False if somebody else has taken the run over."""
-    with database.ungoverned() as connection:
-        done = connection.execute(
-            update(RunLease)
-            .where(RunLease.run_id == ticket.run, RunLease.token == ticket.token)
-            .values(heartbeat_at=now())
-        )
-        return done.rowcount == 1
-
-
-def held(database: Database, run: int) -> bool:
+def held(session: Session, run: int) -> bool:
     """Whether somebody who is alive looks after a run."""
+    lease = session.scalar(select(RunLease).where(RunLease.run_id == run))
+    if lease is None:
+        return False
+    holder = ProcessId(lease.pid, lease.started, lease.host)
+    return holder.alive if holder.here else now() - lease.heartbeat_at < EXPIRES
+
+
+def lost_to_here(database: Database, ticket: Ticket) -> bool:
+    """Whether the supervisor that took the run over from us is on this host, and adopts its process."""
     with database.read() as session:
-        lease = session.scalar(select(RunLease).where(RunLease.run_id == run))
-        if lease is None:
-            return False
-        holder = ProcessId(lease.pid, lease.started, lease.host)
-        return holder.alive if holder.here else now() - lease.heartbeat_at < EXPIRES
+        lease = session.get_one(RunLease, ticket.run)
+        return ProcessId(lease.pid, lease.started, lease.host).here

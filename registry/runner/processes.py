@@ -55,6 +55,19 @@ class ProcessId:
             time.sleep(0.05)
         self._signal_group(signal.SIGKILL)
 
+    def end_orphans(self, variable: str, value: str) -> None:
+        """SIGKILL to what is left of the group of a process that is gone.
+
+        Its number alone no longer names the group, it may have been given again: only what
+        inherited `variable` with that value is ours.
+        """
+        import psutil
+
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                if os.getpgid(process.pid) == self.pid and process.environ().get(variable) == value:
+                    process.kill()
+
     def _signal_group(self, number: signal.Signals) -> None:
         # The group outlives its leader: workers of a killed leader are still reached.
         with contextlib.suppress(ProcessLookupError, PermissionError):

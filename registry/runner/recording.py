@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
+import tempfile
+import traceback
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import func, insert, select
@@ -21,10 +23,11 @@ from registry.domain.events import (
     RunEnded,
 )
 from registry.domain.references import Ref
-from registry.errors import RegistryError
+from registry.errors import Conflict, DatabaseUnusable, RegistryError
 from registry.extension.inputs import TABLE, DeploymentInput, RunSpec
 from registry.extension.results import AnyResult, Checked, Deployed, Evidence, Prepared, Retired, Trained
 from registry.runner.folder import Ended, RunFolder, Ticket
+from registry.runner.lease import beat
 from registry.storage import find
 from registry.storage.artifacts import ArtifactStore, Stored
 from registry.storage.database import Database
@@ -37,29 +40,35 @@ from registry.storage.unit_of_work import UnitOfWork
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+# What the columns of a metric hold, and the longest reason that is kept.
+_NAME, _STEP, _REASON = 100, 2**31 - 1, 2000
+
 _RESULT: TypeAdapter[AnyResult] = TypeAdapter(AnyResult)
 
 
-def record_metrics(database: Database, ticket: Ticket, folder: RunFolder) -> None:
-    """Store the metrics that came since the last call, each once whoever calls."""
-    rows = [event for event in folder.events() if event["type"] == "metric"]
-    if not rows:
-        return
+def record_metrics(database: Database, ticket: Ticket, events: Iterable[Mapping[str, Any]]) -> bool:
+    """Say that we are alive, and store the metrics among some events, each once whoever calls.
+
+    Returns:
+        False if somebody else has taken the run over: then nothing is stored.
+    """
+    found = {metric["seq"]: metric for metric in map(_metric, events) if metric}
     with database.ungoverned() as connection:
+        if not beat(connection, ticket):
+            return False
         last = connection.scalar(select(func.max(RunMetric.seq)).where(RunMetric.run_id == ticket.run)) or 0
-        new = [
-            {
-                "run_id": ticket.run,
-                "seq": row["seq"],
-                "name": row["name"],
-                "step": row["step"],
-                "value": row["value"],
-            }
-            for row in rows
-            if row["seq"] > last and math.isfinite(row["value"])
-        ]
-        if new:
+        if new := [{"run_id": ticket.run, **metric} for seq, metric in found.items() if seq > last]:
             connection.execute(insert(RunMetric), new)
+    return True
+
+
+def _metric(event: Mapping[str, Any]) -> dict[str, Any]:
+    """A metric's columns; nothing for another event, or one that no row can hold."""
+    match event:
+        case {"type": "metric", "seq": int(seq), "name": str(name), "step": int(step), "value": float(value)}:
+            if math.isfinite(value) and len(name) <= _NAME and abs(step) <= _STEP:
+                return {"seq": seq, "name": name, "step": step, "value": value}
+    return {}
 
 
 def record_outcome(
@@ -69,16 +78,24 @@ def record_outcome(
 
     What a plugin returned is checked before any of it counts: a result that cannot
     be recorded makes the run a failed one, and leaves nothing else behind.
+
+    Raises:
+        DatabaseUnusable, Conflict: Not the result's fault: try again.
     """
     result: AnyResult | None = None
     if ended.state == "succeeded":
         try:
             result = _read_result(folder)
             return _record(database, store, folder, ticket, ended, result)
-        except (RegistryError, ValidationError, OSError) as error:
+        except (DatabaseUnusable, Conflict):
+            raise
+        except Exception as error:
+            # A plugin can return anything; whatever it trips over here, the run has failed and is over.
+            traceback.print_exc()
+            known = isinstance(error, (RegistryError, OSError, ValidationError))
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
             if isinstance(result, Deployed):
-                _take_down(result, folder)
-            reason = error.message if isinstance(error, RegistryError) else str(error)
+                reason += _take_down(result, folder)
             ended = Ended("failed", f"its result was not recorded: {reason}", getattr(error, "hint", ""))
     return _record(database, store, folder, ticket, ended, None)
 
@@ -101,7 +118,7 @@ def _record(
             return None
         refs = _Recorder(work, run, spec, ticket, outputs).record(result) if result else {}
         run.state = ended.state
-        run.reason = "; ".join(part for part in (ended.reason, ended.hint) if part)
+        run.reason = _legible("; ".join(part for part in (ended.reason, ended.hint) if part))
         run.ended_at = work.at
         run.metrics_digest = metrics_digest(work.session.connection(), run.id)
         for name, (ref, digest) in refs.items():
@@ -119,6 +136,12 @@ def metrics_digest(connection: Connection, run: int) -> str:
         .order_by(RunMetric.seq)
     )
     return digest_of([list(row) for row in rows])
+
+
+def _legible(text: str) -> str:
+    """What a plugin said went wrong, without what a database or a terminal cannot bear."""
+    plain = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text[: _REASON + 1])
+    return plain if len(plain) <= _REASON else plain[: _REASON - 4] + " ..."
 
 
 def _read_result(folder: RunFolder) -> AnyResult:
@@ -146,15 +169,13 @@ class _Outputs:
 
     def _own(self, path: Path) -> Path:
         """The path, if it is in the run's folder: what is elsewhere was not made by this run."""
-        resolved = path.resolve()
+        resolved = (self._folder / path).resolve()
         if not resolved.is_relative_to(self._folder):
             raise OSError(f"{path} is outside the run's folder")
         return resolved
 
     def _gather(self, files: tuple[Path, ...]) -> Path:
-        target = self._folder / "evidence"
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir()
+        target = Path(tempfile.mkdtemp(dir=self._folder, prefix=".evidence-"))
         for file in files:
             os.link(self._own(file), target / file.name)
         return target
@@ -311,18 +332,21 @@ def _table_facts(folder: Path) -> tuple[int, dict[str, str]]:
     return file.metadata.num_rows, {field.name: str(field.type) for field in file.schema_arrow}
 
 
-def _take_down(result: Deployed, folder: RunFolder) -> None:
-    """Stop what was started but may not be recorded: nothing runs that the registry does not know."""
+def _take_down(result: Deployed, folder: RunFolder) -> str:
+    """Stop what was started but may not be recorded; if that fails, the words for it."""
     from registry.extension.discovery import load_deployer
 
     spec = folder.spec
-    load_deployer(spec.plugin).stop(
-        DeploymentInput(
-            id=0,
-            target=result.target,
-            endpoint=result.endpoint,
-            plugin=spec.plugin,
-            folder=spec.keep or folder.path,
-            details=result.details,
-        )
+    deployment = DeploymentInput(
+        id=0,
+        target=result.target,
+        endpoint=result.endpoint,
+        plugin=spec.plugin,
+        folder=spec.keep or folder.path,
+        details=result.details,
     )
+    try:
+        load_deployer(spec.plugin).stop(deployment)
+    except Exception as error:
+        return f"; it still runs at {result.endpoint}, for it could not be stopped: {error}"
+    return ""

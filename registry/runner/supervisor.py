@@ -1,6 +1,6 @@
 """The supervisor: one process per run, which outlives the command that asked for it.
 
-`python -m registry.runner.supervisor FOLDER`, in a session of its own. It takes
+`python -m registry.runner.supervisor FOLDER TOKEN`, in a session of its own. It takes
 the run's lease, starts the plugin's process (or adopts one that outlived an
 earlier supervisor), keeps the lease alive, and records how it ended.
 """
@@ -13,11 +13,16 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
+from registry.errors import Conflict, DatabaseUnusable
 from registry.runner.folder import Ended, RunFolder, Ticket
-from registry.runner.launcher import launcher
-from registry.runner.lease import beat, take_lease
+from registry.runner.launcher import MARK, launcher
+from registry.runner.lease import lost_to_here, take_lease
 from registry.runner.processes import ProcessId
 from registry.runner.recording import record_metrics, record_outcome
 from registry.storage.artifacts import ArtifactStore
@@ -28,64 +33,93 @@ DATABASE = "PHASEGATE_SUPERVISED"
 _TICK = 0.1
 _GRACE = 8.0
 _RESTARTS = 2
+_MEASURE = 0.5  # seconds between looks at how much the folder holds
 _METRICS = 2.0  # seconds between batches of metrics; each is a heartbeat too
+_PATIENCE = 600.0  # seconds for which work is not given up because the database is locked or away
+_BUSY = (DatabaseUnusable, Conflict)
+
+T = TypeVar("T")
+
+# Supervisors of this process, to be waited for when the next one starts: else they stay zombies.
+_started: list[subprocess.Popen[bytes]] = []
 
 
-def start_supervisor(folder: RunFolder, database: str) -> ProcessId:
-    """Start a supervisor for a run folder; it runs on when this process ends."""
+def start_supervisor(folder: RunFolder, token: int, database: str) -> ProcessId:
+    """Start a supervisor for a run folder; it runs on when this process ends.
+
+    The token is its own, not read from the folder: a slow starter must not take the next one's.
+    """
+    _started[:] = [process for process in _started if process.poll() is None]
     with (folder.path / "supervisor.txt").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "registry.runner.supervisor", str(folder.path)],
+            [sys.executable, "-P", "-m", "registry.runner.supervisor", str(folder.path), str(token)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             env={**os.environ, DATABASE: database},
         )
+    _started.append(process)
     return ProcessId.of(process.pid)
+
+
+_CANCELLED = Ended("cancelled", "cancelled on request")
 
 
 class Supervisor:
     """Looks after one run until it is recorded."""
 
-    def __init__(self, folder: RunFolder, database: Database) -> None:
+    def __init__(self, folder: RunFolder, token: int, database: Database) -> None:
         self.folder = folder
-        self.ticket: Ticket = folder.ticket
+        self.ticket: Ticket = replace(folder.ticket, token=token)
         self.database = database
         home = Home.at(self.ticket.home, database=str(database.url), artifacts=self.ticket.artifacts)
         self.store = ArtifactStore(home.artifacts, home.cache)
         self._restarts = 0
         self._ours = True
         self._statuses: dict[int, int] = {}
+        self._events: list[dict[str, Any]] = []
         self._beaten = time.monotonic()
         self._measured = 0.0
 
     def run(self) -> str | None:
         """Look after the run; returns its final state, or None if it is somebody else's."""
-        if not take_lease(self.database, self.ticket):
+        if not _patiently(lambda: take_lease(self.database, self.ticket)):
             return None
-        ended = self._plugin_to_its_end()
-        if ended is None:
+        try:
+            ended = self._plugin_to_its_end()
+        except Exception as error:
+            # A run must not stay open because of a fault in here, or a machine that can start nothing.
+            traceback.print_exc()
+            ended = Ended("failed", f"its supervisor failed: {type(error).__name__}: {error}")
+            if (child := self.folder.child) is not None and child.alive:
+                child.end_group(_GRACE)
+        if ended is None or not _patiently(self._beat):
             return None
-        record_metrics(self.database, self.ticket, self.folder)
-        return record_outcome(self.database, self.store, self.folder, self.ticket, ended)
+        return _patiently(lambda: record_outcome(self.database, self.store, self.folder, self.ticket, ended))
 
     def _plugin_to_its_end(self) -> Ended | None:
         """How the plugin ended; None if the run was taken over meanwhile."""
         child, started = self.folder.child, False
+        if child is not None and not child.alive:
+            child.end_orphans(MARK, str(self.folder.path))
         while (ended := self.folder.ended) is None:
             if child is None or not child.alive:
+                if self.folder.cancel_asked:
+                    return _CANCELLED
                 if child is not None and not self._may_start_again(started):
                     return self._silent(child)
-                child, started = self._start(), True
+                child, started = launcher(self.ticket.engine).start(self.folder), True
             stopped = self._watch(child)
             if not self._ours:
                 return None
             if stopped is not None:
                 # It may have been done just before it was told to stop.
                 done = self.folder.ended
-                return done if done is not None and done.state == "succeeded" else stopped
-        return ended
+                return done if done is not None and done.state == "succeeded" else self._insist(stopped)
+        if child is not None and child.alive:
+            self._watch(child)
+        return self._too_big() or ended if ended.state == "succeeded" else ended
 
     def _may_start_again(self, started: bool) -> bool:
         """After a silent death: once because a person asked, or from a checkpoint, a few times."""
@@ -94,53 +128,70 @@ class Supervisor:
         self._restarts += 1
         return self.folder.has_checkpoint and self._restarts <= _RESTARTS
 
-    def _start(self) -> ProcessId:
-        child = launcher(self.ticket.engine).start(self.folder)
-        self.folder.write_child(child)
-        return child
-
     def _watch(self, child: ProcessId) -> Ended | None:
-        """Wait until the process is gone; a verdict if it had to be ended."""
-        began = time.monotonic()
+        """Wait until the process and all that it started in its group is gone; a verdict if it was ended."""
+        began = time.monotonic() - max(time.time() - child.started, 0.0)
+        lingering = 0.0
         while child.alive:
-            if (verdict := self._verdict(time.monotonic() - began)) is not None:
+            if not self._keep_lease():
+                # Whoever took over on this host has adopted it; on another host nobody could.
+                if not _patiently(lambda: lost_to_here(self.database, self.ticket)):
+                    child.end_group(_GRACE)
+                return None
+            if self.folder.ended is not None:
+                # It has said how it ended; a thread or a worker may hold it up for a moment, no longer.
+                lingering += _TICK
+                if lingering > _GRACE:
+                    break
+            elif (verdict := self._verdict(time.monotonic() - began)) is not None:
                 child.end_group(_GRACE)
                 return verdict
-            if not self._keep_lease():
-                child.end_group(_GRACE)
-                return None
             time.sleep(_TICK)
             self._reap()
+        child.end_group(0.0)
         return None
+
+    def _insist(self, verdict: Ended) -> Ended:
+        """Leave the verdict in the folder: should this process die now, the next one says the same."""
+        self.folder.write_ended(verdict)
+        return verdict
 
     def _verdict(self, seconds: float) -> Ended | None:
         """Why the process must end now, if it must."""
         limit = self.ticket.max_seconds
         if self.folder.cancel_asked:
-            return Ended("cancelled", "cancelled on request")
+            return _CANCELLED
         if limit and seconds > limit:
             return Ended(
                 "failed",
                 f"stopped after {limit:g} seconds, its time limit",
                 "allow more with --timeout SECONDS",
             )
-        if self._over_quota():
-            reason = f"its folder grew over its quota of {self.ticket.max_bytes:,} bytes"
-            return Ended("failed", reason, "allow more with --quota BYTES")
-        return None
-
-    def _over_quota(self) -> bool:
-        if time.monotonic() - self._measured < 0.5:
-            return False
+        if time.monotonic() - self._measured < _MEASURE:
+            return None
         self._measured = time.monotonic()
-        return self.folder.size() > self.ticket.max_bytes
+        return self._too_big()
+
+    def _too_big(self) -> Ended | None:
+        if self.folder.size() <= self.ticket.max_bytes:
+            return None
+        reason = f"its folder grew over its quota of {self.ticket.max_bytes:,} bytes"
+        return Ended("failed", reason, "allow more with --quota BYTES")
 
     def _keep_lease(self) -> bool:
-        """Beat now and then, and store metrics; False once somebody else has the run."""
+        """Beat now and then; False once somebody else has the run."""
         if time.monotonic() - self._beaten >= _METRICS:
             self._beaten = time.monotonic()
-            record_metrics(self.database, self.ticket, self.folder)
-            self._ours = beat(self.database, self.ticket)
+            # A database that is busy now is asked again at the next beat.
+            with contextlib.suppress(*_BUSY):
+                self._beat()
+        return self._ours
+
+    def _beat(self) -> bool:
+        """Say that we are alive, and store what metrics came."""
+        self._events += self.folder.events()
+        self._ours = record_metrics(self.database, self.ticket, self._events)
+        self._events.clear()
         return self._ours
 
     def _reap(self) -> None:
@@ -151,6 +202,7 @@ class Supervisor:
 
     def _silent(self, child: ProcessId) -> Ended:
         """The verdict on a process that is gone and left no word."""
+        self._reap()
         status = self._statuses.get(child.pid)
         hint = f"phasegate runs logs {self.ticket.run}"
         if status is None:
@@ -163,13 +215,26 @@ class Supervisor:
         return Ended("failed", f"its process ended with status {os.waitstatus_to_exitcode(status)}", hint)
 
 
-def main(path: str) -> int:
+def _patiently(act: Callable[[], T]) -> T:
+    """Do something with the database, again and again while it is locked or away."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return act()
+        except _BUSY:
+            # Then `runs list` finds the run, and the word that its plugin left.
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(1.0)
+
+
+def main(path: str, token: str) -> int:
     """Entry of the supervisor's process."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     database = Database(os.environ[DATABASE])
-    Supervisor(RunFolder(Path(path)), database).run()
+    Supervisor(RunFolder(Path(path)), int(token), database).run()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -95,6 +95,8 @@ class ArtifactStore:
                 actual = self._hash(expected)
             except FileNotFoundError:
                 found.append(f"{path} ({short(expected)}) is gone")
+            except OSError as error:
+                found.append(f"{path} ({short(expected)}) cannot be read: {error.strerror}")
             else:
                 if actual != expected:
                     found.append(f"{path} is {short(actual)}, not {short(expected)}")

@@ -7,17 +7,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import (
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.orm import Session
 
 from registry.errors import BadInput, Conflict, DatabaseUnusable
 from registry.storage.revisions import head_revision, known_revisions, upgrade
-from registry.storage.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
+
+    from registry.storage.unit_of_work import UnitOfWork
 
 _WRITING = "phasegate_writing"
 
@@ -37,7 +45,10 @@ class Database:
         """
         try:
             self.url = make_url(url)
-            self.engine = _engine(url, lock_timeout)
+            if self.url.drivername in ("postgres", "postgresql"):
+                self.url = self.url.set(drivername="postgresql+psycopg")
+            self.engine = _engine(self.url, lock_timeout)
+            self._looking = _looking(self.engine)
         except (ImportError, NoSuchModuleError) as cause:
             raise BadInput(
                 f"no driver for {url.split(':')[0]!r}: {cause}", hint="pip install 'phasegate[postgres]'"
@@ -52,10 +63,15 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session for looking; nothing that it changes is kept."""
-        with _explained(self.name), Session(self.engine, autoflush=False) as session:
+        """A session for looking, which sees one moment; nothing that it changes is kept."""
+        with (
+            _explained(self.name),
+            self._looking.connect() as connection,
+            connection.begin() as transaction,
+            Session(connection, autoflush=False, join_transaction_mode="rollback_only") as session,
+        ):
             yield session
-            session.rollback()
+            transaction.rollback()
 
     @contextmanager
     def write(self, actor: str) -> Iterator[UnitOfWork]:
@@ -65,10 +81,13 @@ class Database:
             DatabaseUnusable: Locked for longer than the timeout, or read-only.
             Conflict: Two transactions deadlocked, or wrote the same thing.
         """
+        # Only writers need the ledger: whoever just looks does not pay for loading it.
+        from registry.storage.unit_of_work import RecordingSession, UnitOfWork
+
         with (
             _explained(self.name),
             self.engine.connect().execution_options(**{_WRITING: True}) as connection,
-            Session(connection, autoflush=False, expire_on_commit=False) as session,
+            RecordingSession(connection) as session,
         ):
             work = UnitOfWork(session, actor)
             yield work
@@ -116,8 +135,9 @@ class Database:
             DatabaseUnusable: Missing, empty, outdated, newer, or half migrated.
         """
         file = self.url.database if self.url.get_backend_name() == "sqlite" else None
-        if file not in (None, ":memory:") and not Path(str(file)).exists():
-            raise DatabaseUnusable(f"there is no registry at {self.url.database}", hint="phasegate init")
+        # SQLite makes a file that is not there, unless it is named by URI: then the URI's mode decides.
+        if file not in (None, ":memory:") and "uri" not in self.url.query and not Path(str(file)).exists():
+            raise DatabaseUnusable(f"there is no registry at {file}", hint="phasegate init")
         revision = self.revision()
         if revision == head_revision():
             return
@@ -152,15 +172,15 @@ def _revision_of(connection: Connection) -> str | None:
     return None
 
 
-def _engine(url: str, lock_timeout: float) -> Engine:
-    if not url.startswith("sqlite"):
+def _engine(url: URL, lock_timeout: float) -> Engine:
+    if url.get_backend_name() != "sqlite":
         # READ COMMITTED with row locks: what must not interleave locks the version, then the ledger's head.
         engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
 
         @event.listens_for(engine, "connect")
         def _limit_waiting(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
             cursor = connection.cursor()
-            cursor.execute(f"SET lock_timeout = {int(lock_timeout * 1000)}")
+            cursor.execute(f"SET lock_timeout = {max(1, int(lock_timeout * 1000))}")  # 0 would be for ever
             cursor.close()
             connection.commit()
 
@@ -188,6 +208,13 @@ def _engine(url: str, lock_timeout: float) -> Engine:
     return engine
 
 
+def _looking(engine: Engine) -> Engine:
+    """The engine, with one snapshot for all of a transaction; SQLite has no other kind."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ")
+
+
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
     """Say in our words what a driver says in its own."""
@@ -212,6 +239,11 @@ def _explained(name: str) -> Iterator[None]:
             raise Conflict(
                 "somebody else wrote the same thing first; nothing was written", hint="try again"
             ) from error
-        if isinstance(error, OperationalError) or "not a database" in text_:
-            raise DatabaseUnusable(f"{name} cannot be used: {text_.strip().splitlines()[0]}") from error
+        reason = text_.strip().partition("\n")[0]
+        if isinstance(error, DataError):
+            raise BadInput(f"a value cannot be stored: {reason}") from error
+        if type(error) in (OperationalError, DatabaseError):
+            raise DatabaseUnusable(f"{name} cannot be used: {reason}") from error
         raise
+    except UnicodeEncodeError as error:
+        raise BadInput(f"a value cannot be stored: {error}") from error

@@ -1,4 +1,8 @@
-"""From rows to the dossier that a gate sees: the crossing between storage and policy."""
+"""From rows to the dossier that a gate sees: the crossing between storage and policy.
+
+Every promotion comes through here with its locks held, so statements are built
+once, and columns are read instead of objects.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from registry.domain.digests import digest_of
@@ -23,10 +27,72 @@ from registry.domain.dossier import (
 from registry.domain.evidence import EvidenceFacts
 from registry.domain.targets import Target, criteria_digest
 from registry.storage import find
-from registry.storage.tables import ApprovalRow, DatasetVersion, Deployment, EvidenceRow, Run, Version
+from registry.storage.tables import (
+    ActorRow,
+    ApprovalRow,
+    DatasetVersion,
+    Deployment,
+    EvidenceRow,
+    Run,
+    Version,
+)
 
 # Work of these kinds makes its actor a developer of the version: four eyes means other eyes.
 DEVELOPING = ("train",)
+_UNENDED = ("queued", "running")
+
+_EVIDENCE = (
+    select(
+        EvidenceRow.id,
+        EvidenceRow.kind,
+        EvidenceRow.subject,
+        EvidenceRow.status,
+        EvidenceRow.reason,
+        EvidenceRow.metrics,
+        EvidenceRow.facts,
+        EvidenceRow.coverage,
+        EvidenceRow.producer,
+        EvidenceRow.run_id,
+        EvidenceRow.criteria_digest,
+        EvidenceRow.created_at,
+        EvidenceRow.valid_until,
+        ActorRow.name.label("actor"),
+    )
+    .join(ActorRow, ActorRow.id == EvidenceRow.created_by)
+    .where(
+        or_(
+            EvidenceRow.subject.in_(bindparam("digests", expanding=True)),
+            EvidenceRow.version_id == bindparam("version_id"),
+        )
+    )
+    .order_by(EvidenceRow.id)
+)
+_RUNS = (
+    select(Run.kind, Run.state, ActorRow.name)
+    .join(ActorRow, ActorRow.id == Run.created_by)
+    .where(Run.version_id == bindparam("version_id"))
+)
+_APPROVALS = (
+    select(
+        ApprovalRow.verdict,
+        ApprovalRow.to_stage,
+        ApprovalRow.reason,
+        ApprovalRow.created_at,
+        ApprovalRow.digest,
+        ActorRow.name,
+    )
+    .join(ActorRow, ActorRow.id == ApprovalRow.created_by)
+    .where(ApprovalRow.version_id == bindparam("version_id"), ApprovalRow.to_stage == bindparam("to"))
+    .order_by(ApprovalRow.id)
+)
+_DEPLOYMENTS = (
+    select(
+        Deployment.id, Deployment.target, Deployment.endpoint, Deployment.state, Deployment.artifact_digest
+    )
+    .where(Deployment.version_id == bindparam("version_id"))
+    .order_by(Deployment.id)
+)
+_ACTOR = select(ActorRow.name).where(ActorRow.id == bindparam("id"))
 
 
 def content_digest(version: Version, data: Mapping[str, DatasetVersion]) -> str:
@@ -48,13 +114,13 @@ def targets_of(version: Version) -> tuple[Target, ...]:
 
 def build_dossier(session: Session, version: Version, to: str, at: datetime) -> Dossier:
     """Everything that the gate into `to` may look at, as it stands in this transaction."""
-    names = find.actor_names(session)
     data = find.data_of(session, version.id)
     about = version.artifact_digest or version.digest
-    evidence, unusable = _evidence(session, version, about, data, names, at)
+    evidence, unusable = _evidence(session, version, about, data, at)
     targets = targets_of(version)
     criteria = criteria_digest(targets)
-    developers = _developers(session, version, names)
+    planner = session.execute(_ACTOR, {"id": version.created_by}).scalar_one()
+    developers, active = _runs(session, version.id, planner)
     return Dossier(
         subject=SubjectFacts(
             ref=find.ref_of(version),
@@ -70,9 +136,9 @@ def build_dossier(session: Session, version: Version, to: str, at: datetime) -> 
             system=_system(version),
             design={key: str(value) for key, value in version.design.items()},
             developers=developers,
-            created_by=names[version.created_by],
+            created_by=planner,
             created_at=version.created_at,
-            runs_active=_active_runs(session, version.id),
+            runs_active=active,
         ),
         to=to,
         now=at,
@@ -90,8 +156,10 @@ def build_dossier(session: Session, version: Version, to: str, at: datetime) -> 
             for role, row in data.items()
         },
         targets=tuple(_target(target, evidence[about], criteria) for target in targets),
-        approvals=_approvals(session, version, to, developers, names),
-        deployments=_deployments(session, version.id),
+        approvals=_approvals(session, version, to, developers),
+        deployments=tuple(
+            DeploymentFacts(*row) for row in session.execute(_DEPLOYMENTS, {"version_id": version.id})
+        ),
         unusable=unusable,
     )
 
@@ -110,39 +178,47 @@ def _system(version: Version) -> SystemFacts:
 
 
 def _evidence(
-    session: Session,
-    version: Version,
-    about: str,
-    data: Mapping[str, DatasetVersion],
-    names: Mapping[int, str],
-    at: datetime,
+    session: Session, version: Version, about: str, data: Mapping[str, DatasetVersion], at: datetime
 ) -> tuple[dict[str, dict[str, EvidenceFacts]], dict[str, str]]:
     """Newest current evidence per digest and kind, and why other evidence does not count."""
     digests = {about, *(row.digest for row in data.values())}
-    rows = session.scalars(
-        select(EvidenceRow).where(EvidenceRow.subject.in_(digests)).order_by(EvidenceRow.id)
-    )
-    newest: dict[str, dict[str, EvidenceRow]] = defaultdict(dict)
+    rows = session.execute(_EVIDENCE, {"digests": list(digests), "version_id": version.id})
+    newest: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in rows:
         newest[row.subject][row.kind] = row
-    roles = {row.digest: f"{role}:" for role, row in data.items()}
+    places = {row.digest: f"{role}:" for role, row in data.items()}
     current: dict[str, dict[str, EvidenceFacts]] = defaultdict(dict)
     unusable: dict[str, str] = {}
     for digest, kinds in newest.items():
         for kind, row in kinds.items():
-            if row.valid_until is not None and row.valid_until <= at:
-                unusable["".join((roles.get(digest, ""), kind))] = f"expired on {row.valid_until:%Y-%m-%d}"
+            if digest not in digests:
+                unusable.setdefault(kind, "stale: an older artifact of this version has some")
+            elif row.valid_until is not None and row.valid_until <= at:
+                unusable[f"{places.get(digest, '')}{kind}"] = f"expired on {row.valid_until:%Y-%m-%d}"
             else:
-                current[digest][kind] = row.facts_of(names[row.created_by])
-    older = session.execute(
-        select(EvidenceRow.kind)
-        .where(EvidenceRow.version_id == version.id, EvidenceRow.subject != about)
-        .distinct()
-    ).scalars()
-    for kind in older:
-        if kind not in current[about]:
-            unusable.setdefault(kind, "stale: an older artifact of this version has some")
+                current[digest][kind] = _facts(row)
+    for kind in current[about]:
+        unusable.pop(kind, None)
     return current, unusable
+
+
+def _facts(row: Any) -> EvidenceFacts:
+    return EvidenceFacts(
+        id=row.id,
+        kind=row.kind,
+        subject=row.subject,
+        status=row.status,
+        reason=row.reason,
+        metrics=row.metrics,
+        facts=row.facts,
+        coverage=row.coverage,
+        producer=row.producer,
+        run=str(row.run_id),
+        actor=row.actor,
+        criteria_digest=row.criteria_digest,
+        created_at=row.created_at,
+        valid_until=row.valid_until,
+    )
 
 
 def _target(target: Target, evidence: Mapping[str, EvidenceFacts], criteria: str) -> TargetFacts:
@@ -164,56 +240,36 @@ def _target(target: Target, evidence: Mapping[str, EvidenceFacts], criteria: str
     )
 
 
-def _developers(session: Session, version: Version, names: Mapping[int, str]) -> tuple[str, ...]:
-    ran = session.scalars(
-        select(Run.created_by).where(Run.version_id == version.id, Run.kind.in_(DEVELOPING)).distinct()
-    )
-    return tuple(sorted({names[id] for id in {version.created_by, *ran}}))
-
-
-def _active_runs(session: Session, version_id: int) -> int:
-    query = select(func.count()).where(Run.version_id == version_id, Run.state.in_(("queued", "running")))
-    return session.scalar(query) or 0
+def _runs(session: Session, version_id: int, planner: str) -> tuple[tuple[str, ...], int]:
+    """Who developed the version, and how many of its runs have not ended."""
+    rows = session.execute(_RUNS, {"version_id": version_id}).all()
+    developers = {planner, *(name for kind, _, name in rows if kind in DEVELOPING)}
+    return tuple(sorted(developers)), sum(state in _UNENDED for _, state, _ in rows)
 
 
 def _approvals(
-    session: Session, version: Version, to: str, developers: Sequence[str], names: Mapping[int, str]
+    session: Session, version: Version, to: str, developers: Sequence[str]
 ) -> tuple[ApprovalFacts, ...]:
     """The last word of each person on this step."""
-    rows = session.scalars(
-        select(ApprovalRow)
-        .where(ApprovalRow.version_id == version.id, ApprovalRow.to_stage == to)
-        .order_by(ApprovalRow.id)
-    )
-    last: dict[int, ApprovalRow] = {row.created_by: row for row in rows}
+    last = {row.name: row for row in session.execute(_APPROVALS, {"version_id": version.id, "to": to})}
     return tuple(
         ApprovalFacts(
-            actor=names[row.created_by],
+            actor=row.name,
             verdict=row.verdict,
             to=row.to_stage,
             reason=row.reason,
             at=row.created_at,
             current=row.digest == version.digest,
-            independent=names[row.created_by] not in developers,
+            independent=row.name not in developers,
         )
         for row in last.values()
     )
 
 
-def _deployments(session: Session, version_id: int) -> tuple[DeploymentFacts, ...]:
-    rows = session.scalars(
-        select(Deployment).where(Deployment.version_id == version_id).order_by(Deployment.id)
-    )
-    return tuple(
-        DeploymentFacts(
-            id=row.id, target=row.target, endpoint=row.endpoint, state=row.state, artifact=row.artifact_digest
-        )
-        for row in rows
-    )
-
-
 def as_json(value: Any) -> Any:
     """A dossier, decision or any frozen fact as JSON values."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -222,4 +278,4 @@ def as_json(value: Any) -> Any:
         return [as_json(item) for item in value]
     if hasattr(value, "__dataclass_fields__"):
         return {name: as_json(getattr(value, name)) for name in value.__dataclass_fields__}
-    return value
+    raise TypeError(f"{type(value).__name__} is no JSON value")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from registry.domain.names import nearest
@@ -19,6 +19,21 @@ from registry.storage.tables import (
     System,
     Version,
     VersionData,
+)
+
+_VERSION = (
+    select(Version)
+    .join(Version.model)
+    .join(Model.system)
+    .options(contains_eager(Version.model).contains_eager(Model.system))
+    .where(Model.name == bindparam("name"), Version.number == bindparam("number"))
+)
+_VERSION_LOCKED = _VERSION.with_for_update(of=Version).execution_options(populate_existing=True)
+_DATA = (
+    select(VersionData)
+    .options(joinedload(VersionData.dataset_version).joinedload(DatasetVersion.dataset))
+    .where(VersionData.version_id == bindparam("version_id"))
+    .order_by(VersionData.role)
 )
 
 
@@ -42,16 +57,8 @@ def version(session: Session, ref: Ref, *, lock: bool = False) -> Version:
     Raises:
         NotFound: No such model, or no such version of it.
     """
-    query = (
-        select(Version)
-        .join(Version.model)
-        .join(Model.system)
-        .options(contains_eager(Version.model).contains_eager(Model.system))
-        .where(Model.name == ref.name, Version.number == ref.number)
-    )
-    if lock:
-        query = query.with_for_update(of=Version).execution_options(populate_existing=True)
-    row = session.scalar(query)
+    query = _VERSION_LOCKED if lock else _VERSION
+    row = session.execute(query, {"name": ref.name, "number": ref.number}).scalar()
     if row is None:
         raise _no_version(
             session, ref, Model, Version, Version.model_id, "model", "phasegate model plan NAME"
@@ -92,12 +99,7 @@ def run(session: Session, number: int, *, lock: bool = False) -> Run:
 
 def data_of(session: Session, version_id: int) -> dict[str, DatasetVersion]:
     """A version's data by role."""
-    rows = session.scalars(
-        select(VersionData)
-        .options(joinedload(VersionData.dataset_version).joinedload(DatasetVersion.dataset))
-        .where(VersionData.version_id == version_id)
-        .order_by(VersionData.role)
-    )
+    rows = session.execute(_DATA, {"version_id": version_id}).scalars()
     return {row.role: row.dataset_version for row in rows}
 
 

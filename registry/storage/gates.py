@@ -12,14 +12,17 @@ from registry.storage.tables import BindingRow, PolicyRow
 _compiled: dict[tuple[str, str], BoundPolicy] = {}
 
 
+_IN_FORCE = (
+    select(BindingRow.document, PolicyRow.id, PolicyRow.digest)
+    .join(PolicyRow, PolicyRow.id == BindingRow.policy_id)
+    .where(BindingRow.in_force.is_not(None))
+    .order_by(BindingRow.id)
+)
+
+
 def bound_policies(session: Session) -> tuple[BoundPolicy, ...]:
     """Every policy in force, in the order in which they were bound."""
-    rows = session.execute(
-        select(BindingRow.document, PolicyRow.id, PolicyRow.digest)
-        .join(PolicyRow, PolicyRow.id == BindingRow.policy_id)
-        .where(BindingRow.unbound_at.is_(None))
-        .order_by(BindingRow.id)
-    )
+    rows = session.execute(_IN_FORCE)
     bound = []
     for document, policy_id, digest in rows:
         key = (digest, repr(document))

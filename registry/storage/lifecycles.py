@@ -11,6 +11,10 @@ from registry.domain.lifecycle import Lifecycle, Step
 from registry.errors import DatabaseUnusable
 from registry.storage.tables import LifecycleRow
 
+_NEWEST = select(LifecycleRow.digest, LifecycleRow.document).order_by(LifecycleRow.id.desc()).limit(1)
+# Published lifecycles never change, so what was read once stays right.
+_read: dict[str, Lifecycle] = {}
+
 
 def current_lifecycle(session: Session) -> Lifecycle:
     """The newest published lifecycle.
@@ -18,12 +22,15 @@ def current_lifecycle(session: Session) -> Lifecycle:
     Raises:
         DatabaseUnusable: None was ever published: the registry was not initialised to its end.
     """
-    document = session.scalar(select(LifecycleRow.document).order_by(LifecycleRow.id.desc()).limit(1))
-    if document is None:
+    row = session.execute(_NEWEST).first()
+    if row is None:
         raise DatabaseUnusable(
             "the registry has no lifecycle: its initialisation did not end", hint="phasegate init"
         )
-    return from_document(document)
+    digest, document = row
+    if digest not in _read:
+        _read[digest] = from_document(document)
+    return _read[digest]
 
 
 def to_document(lifecycle: Lifecycle) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import event, insert, select, update
+from sqlalchemy import Connection, bindparam, event, insert, select, update
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
 
 from registry.domain.events import ActorAdded, Event
@@ -16,6 +16,58 @@ from registry.ledger.merkle import Tree
 from registry.storage.tables.base import Base, now, row_digest, row_key
 from registry.storage.tables.ledger import LedgerEntry, LedgerHead, LedgerNode
 from registry.storage.tables.people import ActorRow
+
+_HASH = 32
+_ACTOR = select(ActorRow).where(ActorRow.name == bindparam("name"))
+_HEAD = select(LedgerHead.size, LedgerHead.frontier).where(LedgerHead.id == 1).with_for_update()
+_MOVE_HEAD = update(LedgerHead).where(LedgerHead.id == 1)
+_ADD_ENTRIES = insert(LedgerEntry)
+_ADD_NODES = insert(LedgerNode)
+
+
+class RecordingSession(Session):
+    """A session that remembers which governed rows it flushed."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, autoflush=False, expire_on_commit=False)
+        self.changed: dict[str, Base] = {}
+        self.deleted_keys: set[str] = set()
+        self.pending: list[tuple[Entry, Event]] = []
+
+
+@event.listens_for(RecordingSession, "after_flush")
+def _notice(session: RecordingSession, _: UOWTransaction) -> None:
+    for row in session.new:
+        if row.governed:
+            session.changed[row_key(row)] = row
+    for row in session.dirty:
+        if row.governed and session.is_modified(row):
+            session.changed[row_key(row)] = row
+    session.deleted_keys.update(row_key(row) for row in session.deleted if row.governed)
+
+
+@event.listens_for(RecordingSession, "before_commit")
+def _refuse_unrecorded(session: RecordingSession) -> None:
+    """However a commit is asked for, rows and entries come together."""
+    session.flush()
+    if unaccounted := [*session.changed, *session.deleted_keys]:
+        raise Defect(f"rows changed without an event: {', '.join(unaccounted)}")
+    if session.pending:
+        raise Defect(
+            f"{len(session.pending)} entries are not written: the unit of work commits, not its session"
+        )
+
+
+@event.listens_for(RecordingSession, "do_orm_execute")
+def _refuse_bulk(state: ORMExecuteState) -> None:
+    """Bulk statements would pass the bookkeeping by."""
+    if state.is_select:
+        return
+    table = getattr(getattr(state.statement, "table", None), "name", "")
+    if any(
+        mapper.class_.governed and table == mapper.class_.__tablename__ for mapper in Base.registry.mappers
+    ):
+        raise Defect(f"bulk statement on governed table {table}")
 
 
 class UnitOfWork:
@@ -30,26 +82,23 @@ class UnitOfWork:
         last_entry: Index of its last ledger entry once committed, -1 before.
     """
 
-    def __init__(self, session: Session, actor: str) -> None:
+    def __init__(self, session: RecordingSession, actor: str) -> None:
         self.session = session
         self.at: datetime = now()
         self.last_entry = -1
-        self._changed: dict[str, Base] = {}
-        self._deleted: set[str] = set()
-        self._pending: list[tuple[Entry, Event]] = []
-        event.listen(session, "after_flush", self._notice)
-        event.listen(session, "do_orm_execute", _refuse_bulk)
         self.actor = self._actor(check_name(actor, "the actor's name"))
 
     def record(self, happened: Event) -> None:
         """Account for what was changed: one entry, written at commit."""
-        self.session.flush()
-        rows: dict[str, str | None] = {key: row_digest(row) for key, row in self._changed.items()}
-        rows.update(dict.fromkeys(self._deleted))
-        self._changed, self._deleted = {}, set()
+        session = self.session
+        session.flush()
+        rows: dict[str, str | None] = {key: row_digest(row) for key, row in session.changed.items()}
+        rows.update(dict.fromkeys(session.deleted_keys))
+        session.changed.clear()
+        session.deleted_keys.clear()
         payload = {"event": happened.payload, "rows": rows}
         entry = make_entry(self.at, self.actor.id, happened.action, happened.subject, payload)
-        self._pending.append((entry, happened))
+        session.pending.append((entry, happened))
 
     def commit(self) -> None:
         """Append the entries, head locked last, and make all of it durable.
@@ -58,21 +107,17 @@ class UnitOfWork:
             Defect: A governed row changed and no event accounts for it.
         """
         self.session.flush()
-        if self._changed or self._deleted:
-            raise Defect(f"rows changed without an event: {', '.join([*self._changed, *self._deleted])}")
-        if self._pending:
+        if self.session.pending:
             self._append()
         self.session.commit()
 
     def _append(self) -> None:
-        head = LedgerHead.__table__
-        size, frontier = self.session.execute(
-            select(LedgerHead.size, LedgerHead.frontier).where(LedgerHead.id == 1).with_for_update()
-        ).one()
-        tree = Tree(size, tuple(frontier[i : i + 32] for i in range(0, len(frontier), 32)))
+        connection = self.session.connection()
+        size, frontier = connection.execute(_HEAD).one()
+        tree = Tree(size, tuple(frontier[i : i + _HASH] for i in range(0, len(frontier), _HASH)))
         entries: list[dict[str, Any]] = []
         nodes: list[dict[str, Any]] = []
-        for entry, happened in self._pending:
+        for entry, happened in self.session.pending:
             entries.append(
                 {
                     "index": tree.size,
@@ -88,17 +133,15 @@ class UnitOfWork:
             )
             tree, finished = tree.append(entry.leaf)
             nodes += [{"level": n.level, "position": n.position, "hash": n.hash} for n in finished]
-        self.last_entry = tree.size - 1
-        connection = self.session.connection()
-        connection.execute(insert(LedgerEntry.__table__), entries)  # type: ignore[arg-type]
+        connection.execute(_ADD_ENTRIES, entries)
         if nodes:
-            connection.execute(insert(LedgerNode.__table__), nodes)  # type: ignore[arg-type]
-        connection.execute(
-            update(head).where(head.c.id == 1).values(size=tree.size, frontier=b"".join(tree.frontier))  # type: ignore[arg-type]
-        )
+            connection.execute(_ADD_NODES, nodes)
+        connection.execute(_MOVE_HEAD, {"size": tree.size, "frontier": b"".join(tree.frontier)})
+        self.session.pending.clear()
+        self.last_entry = tree.size - 1
 
     def _actor(self, name: str) -> ActorRow:
-        row = self.session.scalar(select(ActorRow).where(ActorRow.name == name))
+        row = self.session.execute(_ACTOR, {"name": name}).scalar()
         if row is None:
             row = ActorRow(name=name, created_at=self.at)
             self.session.add(row)
@@ -106,16 +149,3 @@ class UnitOfWork:
             self.actor = row
             self.record(ActorAdded(f"actor:{row.id}", name))
         return row
-
-    def _notice(self, session: Session, _: UOWTransaction) -> None:
-        for row in (*session.new, *session.dirty):
-            if row.governed and (row in session.new or session.is_modified(row)):
-                self._changed[row_key(row)] = row
-        self._deleted.update(row_key(row) for row in session.deleted if row.governed)
-
-
-def _refuse_bulk(state: ORMExecuteState) -> None:
-    """Bulk statements would pass the bookkeeping by."""
-    mapper = state.bind_mapper
-    if (state.is_update or state.is_delete or state.is_insert) and mapper and mapper.class_.governed:
-        raise Defect(f"bulk statement on governed table {mapper.class_.__tablename__}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from registry.runner.folder import RunFolder
-from registry.runner.lease import held
+from registry.runner.lease import OPEN, held
 from registry.storage import find
 from registry.storage.database import Database
 from registry.storage.home import Home
@@ -33,12 +33,13 @@ def follow_run(database: Database, home: Home, number: int) -> Iterator[dict[str
     looked = time.monotonic()
     while True:
         with database.read() as session:
-            open_ = find.run(session, number).state in ("queued", "running")
+            open_ = find.run(session, number).state in OPEN
+            looked_after = held(session, number)
         yield from folder.events()
         if not open_:
             return
         if time.monotonic() - looked > _LOOK:
             looked = time.monotonic()
-            if not held(database, number):
+            if not looked_after:
                 recover_runs(database, home)
         time.sleep(_TICK)

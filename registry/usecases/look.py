@@ -299,7 +299,7 @@ def policies(session: Session, name: str = "") -> list[PolicyView]:
         if not rows:
             raise NotFound(f"there is no policy {name!r}", hint="phasegate policy list")
     in_force: dict[int, dict[str, str]] = {}
-    for binding in session.scalars(select(BindingRow).where(BindingRow.unbound_at.is_(None))):
+    for binding in session.scalars(select(BindingRow).where(BindingRow.in_force.is_not(None))):
         in_force.setdefault(binding.policy_id, {})[binding.name] = binding.action
     return [
         PolicyView(

@@ -12,7 +12,7 @@ from registry.domain.digests import digest_of
 from registry.domain.events import LifecyclePublished, PolicyBound, PolicyPublished, PolicyUnbound
 from registry.domain.lifecycle import Lifecycle
 from registry.errors import BadDocument, NotFound
-from registry.policy import GateBinding, GatePolicy, check
+from registry.policy import GateBinding, GatePolicy, bind, check
 from registry.storage.lifecycles import current_lifecycle, to_document
 from registry.storage.tables import BindingRow, LifecycleRow, PolicyRow
 from registry.storage.unit_of_work import UnitOfWork
@@ -50,20 +50,25 @@ def bind_policy(work: UnitOfWork, binding: GateBinding) -> BindingRow:
 
     Raises:
         NotFound: No such policy is published.
+        BadInput: The binding sets parameters that the policy has not, or of another type.
     """
     policy = work.session.scalar(
         select(PolicyRow).where(PolicyRow.name == binding.policy).order_by(PolicyRow.id.desc()).limit(1)
     )
     if policy is None:
         raise NotFound(f"there is no published policy {binding.policy!r}", hint="phasegate policy list")
+    # A binding that does not fit its policy would be an error in every decision.
+    bind(GatePolicy.from_document(policy.document), binding)
     before = work.session.scalar(
-        select(BindingRow).where(BindingRow.name == binding.name, BindingRow.unbound_at.is_(None))
+        select(BindingRow).where(BindingRow.in_force == binding.name).with_for_update()
     )
     if before is not None:
         before.unbound_at = work.at
+        before.in_force = None
         work.record(PolicyUnbound(f"binding:{binding.name}", binding.policy))
     row = BindingRow(
         name=binding.name,
+        in_force=binding.name,
         policy_id=policy.id,
         document=binding.document,
         action=binding.action.value,

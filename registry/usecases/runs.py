@@ -19,7 +19,7 @@ from registry.domain.events import RunEnded, RunQueued, RunTakenOver
 from registry.domain.names import did_you_mean
 from registry.domain.references import Ref
 from registry.domain.targets import criteria_digest
-from registry.errors import BadConfig, BadInput, NotFound, WrongStage
+from registry.errors import AlreadyExists, BadConfig, BadInput, NotFound, RunFailed, WrongStage
 from registry.extension.discovery import AnyPlugin, check_requirements, load_plugin, read_config
 from registry.extension.inputs import (
     ColumnRoles,
@@ -31,7 +31,7 @@ from registry.extension.inputs import (
 )
 from registry.runner.folder import RunFolder, Ticket
 from registry.runner.launcher import launcher
-from registry.runner.lease import held, put_lease
+from registry.runner.lease import OPEN, held, put_lease
 from registry.runner.processes import ProcessId
 from registry.runner.supervisor import start_supervisor
 from registry.storage import find
@@ -114,6 +114,8 @@ def start_run(
         BadConfig: An option that it has not, or of the wrong type; data that it needs is not named.
         WrongStage: The lifecycle does not allow this work now.
         IntegrityViolated: An input is not what its digest says.
+        AlreadyExists: The home holds runs of another database.
+        RunFailed: The home cannot be written, or no process started.
     """
     options = options or RunOptions()
     plugin = load_plugin(name)
@@ -149,11 +151,25 @@ def start_run(
         put_lease(work.session.connection(), run.id, run.token, ProcessId.of())
         work.record(RunQueued(f"run:{run.id}", name, inputs.about, values, options.seed, inputs.criteria))
         number = run.id
-    folder = RunFolder(home.runs / str(number))
-    folder.prepare(
-        _spec(number, name, plugin, home, inputs, values, options), _ticket(number, plugin, home, options)
-    )
-    _hand_over(database, folder, number, 1)
+        folder = RunFolder(home.runs / str(number))
+        if folder.path.exists():
+            raise AlreadyExists(
+                f"run {number} would write to {folder.path}, which a run of another database has left there",
+                hint=f"move {home.runs} away, or give each database a --home of its own",
+            )
+    try:
+        folder.prepare(
+            _spec(number, name, plugin, home, inputs, values, options), _ticket(number, plugin, home, options)
+        )
+        _hand_over(database, folder, number, 1)
+    except BaseException as cause:
+        # Nobody waits for it any more: it must neither stay queued nor begin by itself later.
+        if folder.path.exists():
+            folder.ask_to_cancel()
+        _mark_lost(database, actor, number, f"it was never started: {cause or type(cause).__name__}")
+        if isinstance(cause, OSError):
+            raise RunFailed(f"run {number} cannot be started: {cause}", hint="phasegate doctor") from cause
+        raise
     return number
 
 
@@ -166,9 +182,11 @@ def cancel_run(database: Database, home: Home, number: int) -> None:
     """
     with database.read() as session:
         run = find.run(session, number)
-        if run.state not in ("queued", "running"):
-            raise BadInput(f"run {number} is not running: it {_ENDED.get(run.state, run.state)}")
-    RunFolder(home.runs / str(number)).ask_to_cancel()
+        if run.state in _ENDED:
+            raise BadInput(f"run {number} is not running: it {_ENDED[run.state]}")
+        attended = held(session, number)
+    if attended or RunFolder(home.runs / str(number)).prepared:
+        open_folder(home, number).ask_to_cancel()
     recover_runs(database, home)
 
 
@@ -176,14 +194,16 @@ def resume_run(database: Database, home: Home, actor: str, number: int) -> None:
     """Start a lost run again, from its last verified checkpoint if it made one.
 
     Raises:
-        NotFound: No such run.
-        BadInput: It is not lost.
+        NotFound: No such run, or its folder is not on this machine.
+        BadInput: It is not lost, or never began.
     """
     with database.read() as session:
-        run = find.run(session, number)
-        if run.state != "lost":
-            raise BadInput(f"run {number} is {run.state}: only a lost run can be resumed")
-    _take_over(database, home, actor, number, resume=True)
+        _check_lost(find.run(session, number))
+    folder = open_folder(home, number)
+    if not folder.prepared:
+        raise BadInput(f"run {number} never began", hint="start it anew: phasegate run PLUGIN REF")
+    folder.take_back_cancel()
+    _take_over(database, folder, actor, number, resume=True)
 
 
 def recover_runs(database: Database, home: Home) -> list[int]:
@@ -193,17 +213,19 @@ def recover_runs(database: Database, home: Home) -> list[int]:
     resumes from a verified checkpoint, or marks the run lost. Returns the runs concerned.
     """
     with database.read() as session:
-        rows = session.execute(
-            select(Run.id, Run.created_by).where(Run.state.in_(("queued", "running")))
-        )
+        rows = session.execute(select(Run.id, Run.created_by).where(Run.state.in_(OPEN)))
         names = find.actor_names(session)
-        open_runs = {number: names[actor] for number, actor in rows}
-    concerned = [number for number in open_runs if not held(database, number)]
-    for number in concerned:
-        if (home.runs / str(number) / "ticket.json").exists():
-            _take_over(database, home, open_runs[number], number, resume=False)
+        unattended = {number: names[actor] for number, actor in rows if not held(session, number)}
+    concerned = []
+    for number, actor in unattended.items():
+        folder = RunFolder(home.runs / str(number))
+        if folder.prepared:
+            taken = _take_over(database, folder, actor, number, resume=False)
         else:
-            _mark_lost(database, open_runs[number], number)
+            reason = "it was never started: the command that asked for it was killed"
+            taken = _mark_lost(database, actor, number, reason)
+        if taken:
+            concerned.append(number)
     for number in concerned:
         _settle(database, RunFolder(home.runs / str(number)), number)
     return concerned
@@ -217,35 +239,49 @@ _ENDED = {
 }
 
 
-def _take_over(database: Database, home: Home, actor: str, number: int, *, resume: bool) -> None:
-    folder = RunFolder(home.runs / str(number))
+def _check_lost(run: Run) -> None:
+    if run.state != "lost":
+        raise BadInput(f"run {run.id} is {run.state}: only a lost run can be resumed")
+
+
+def _take_over(database: Database, folder: RunFolder, actor: str, number: int, *, resume: bool) -> bool:
+    """Give a run a new supervisor; False if it has ended or found another one by now."""
     with database.write(actor) as work:
         run = find.run(work.session, number, lock=True)
+        if resume:
+            _check_lost(run)
+            # How it ended stands in the ledger; it has not ended any more.
+            run.state, run.reason, run.ended_at, run.metrics_digest = "queued", "", None, ""
+        elif run.state not in OPEN or held(work.session, number):
+            return False
         run.token += 1
         token = run.token
-        if run.state == "lost":
-            run.state = "queued"
         put_lease(work.session.connection(), number, token, ProcessId.of())
         work.record(RunTakenOver(f"run:{number}", token))
     folder.write_ticket(replace(folder.ticket, token=token, resume=resume))
     _hand_over(database, folder, number, token)
+    return True
 
 
 def _hand_over(database: Database, folder: RunFolder, number: int, token: int) -> None:
-    supervisor = start_supervisor(folder, database.url.render_as_string(hide_password=False))
+    supervisor = start_supervisor(folder, token, database.url.render_as_string(hide_password=False))
     with database.ungoverned() as connection:
         current = connection.scalar(select(RunLease.token).where(RunLease.run_id == number))
         if current == token:
             put_lease(connection, number, token, supervisor)
 
 
-def _mark_lost(database: Database, actor: str, number: int) -> None:
+def _mark_lost(database: Database, actor: str, number: int, reason: str) -> bool:
+    """Write that a run was never started; False if it was."""
     with database.write(actor) as work:
         run = find.run(work.session, number, lock=True)
+        if run.state != "queued":
+            return False
         run.state = "lost"
-        run.reason = "it was never started: the command that asked for it was killed"
+        run.reason = reason
         run.ended_at = work.at
         work.record(RunEnded(f"run:{number}", run.state, run.reason, {}, run.metrics_digest))
+    return True
 
 
 def _settle(database: Database, folder: RunFolder, number: int, seconds: float = 10.0) -> None:
@@ -253,7 +289,7 @@ def _settle(database: Database, folder: RunFolder, number: int, seconds: float =
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with database.read() as session:
-            if find.run(session, number).state not in ("queued", "running"):
+            if find.run(session, number).state not in OPEN:
                 return
         child = folder.child
         if child is not None and child.alive:

@@ -101,6 +101,14 @@ def builder(databases: Databases, initialised: str, tmp_path: Path) -> Iterator[
 
 
 @pytest.fixture
+def builder_on_postgres(postgres_url: str, tmp_path: Path) -> Iterator[Builder]:
+    """The same, for tests of what only a server can do."""
+    Registry.open(tmp_path / "home", database=postgres_url, actor="root", create=True).close()
+    with Builder(tmp_path / "home", postgres_url) as made:
+        yield made
+
+
+@pytest.fixture
 def lived_builder(databases: Databases, lived: tuple[str, Path], tmp_path: Path) -> Iterator[Builder]:
     """A copy of the registry with a life behind it, its artifacts included."""
     url, home = lived

@@ -16,7 +16,23 @@ from registry.plugins.train.classifier import TrainClassifier
 
 GOOD = ("fine", "lovely", "great", "pleasant", "superb", "happy", "brilliant", "delightful")
 BAD = ("awful", "dreadful", "poor", "nasty", "horrid", "sad", "terrible", "boring")
-PLAIN = ("the", "film", "was", "and", "plot", "actor", "scene", "we", "saw", "it", "on", "monday", "with", "a", "friend")
+PLAIN = (
+    "the",
+    "film",
+    "was",
+    "and",
+    "plot",
+    "actor",
+    "scene",
+    "we",
+    "saw",
+    "it",
+    "on",
+    "monday",
+    "with",
+    "a",
+    "friend",
+)
 
 
 def sentiment(rows: int, seed: int) -> pa.Table:
@@ -25,7 +41,9 @@ def sentiment(rows: int, seed: int) -> pa.Table:
     texts, labels, sexes = [], [], []
     for _ in range(rows):
         label = "pos" if dice.random() < 1 / 3 else "neg"
-        words = dice.choices(PLAIN, k=dice.randint(3, 12)) + dice.choices(GOOD if label == "pos" else BAD, k=2)
+        words = dice.choices(PLAIN, k=dice.randint(3, 12)) + dice.choices(
+            GOOD if label == "pos" else BAD, k=2
+        )
         dice.shuffle(words)
         texts.append(" ".join(words))
         labels.append(label)
@@ -67,20 +85,32 @@ def train_tiny(
     sentiment_test: pa.Table,
     tiny_options: dict[str, Any],
 ) -> Callable[..., Trained]:
-    """Train on the sentiment tables: `train_tiny(seed=1, epochs=2)`; keywords are options, and `seed` and `folder`."""
+    """`train_tiny(epochs=2)`: train on the sentiment tables; other keywords are options of the plugin."""
     import torch
 
     torch.set_num_threads(1)
     columns = {"text": "text", "label": "label", "sensitive": ("sex",)}
 
-    def train(*, folder: Path | None = None, seed: int = 0, **options: Any) -> Trained:
+    def train(
+        *,
+        folder: Path | None = None,
+        seed: int = 0,
+        design: dict[str, Any] | None = None,
+        table: pa.Table = sentiment_train,
+        validation: pa.Table | None = sentiment_test,
+        plugin: TrainClassifier | None = None,
+        **options: Any,
+    ) -> Trained:
         folder = folder or tmp_path_factory.mktemp("train")
+        tables = {"train": table} | ({"validation": validation} if validation is not None else {})
         data = {
-            "train": dataset_input(folder / "data" / "train", sentiment_train, role="train", **columns),
-            "validation": dataset_input(folder / "data" / "validation", sentiment_test, role="validation", **columns),
+            role: dataset_input(folder / "data" / role, part, role=role, **columns)
+            for role, part in tables.items()
         }
-        config = {**tiny_options, **options}
-        trained: Trained = run_plugin(TrainClassifier(), folder / "run", config=config, data=data, seed=seed)
+        config = {name: value for name, value in (tiny_options | options).items() if value is not None}
+        trained: Trained = run_plugin(
+            plugin or TrainClassifier(), folder / "run", config=config, data=data, design=design, seed=seed
+        )
         return trained
 
     return train

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, ClassVar
 
 from sqlalchemy import DateTime, Dialect, MetaData, inspect
@@ -65,19 +66,27 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime()}
 
 
+@cache
+def _columns(table: type[Base]) -> tuple[tuple[str, str, bool], ...]:
+    """Attribute, column, and whether it is part of the key; for each column of a table."""
+    return tuple(
+        (attribute.key, attribute.columns[0].name, attribute.columns[0].primary_key)
+        for attribute in inspect(table).column_attrs
+    )
+
+
 def row_key(row: Base) -> str:
     """`table:primary/key`, as ledger entries name a row. The key's columns must be set."""
-    mapper = inspect(row).mapper
-    values = (getattr(row, mapper.get_property_by_column(column).key) for column in mapper.primary_key)
-    return f"{row.__tablename__}:{'/'.join(map(str, values))}"
+    key = (str(getattr(row, attribute)) for attribute, _, primary in _columns(type(row)) if primary)
+    return f"{row.__tablename__}:{'/'.join(key)}"
 
 
 def row_digest(row: Base) -> str:
     """Digest of all columns of a row, the same on every database."""
     values = {}
-    for attribute in inspect(row).mapper.column_attrs:
-        value = getattr(row, attribute.key)
-        values[attribute.columns[0].name] = value.isoformat() if isinstance(value, datetime) else value
+    for attribute, column, _ in _columns(type(row)):
+        value = getattr(row, attribute)
+        values[column] = value.isoformat() if isinstance(value, datetime) else value
     return digest_of(values)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, Float, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from registry.domain.evidence import EvidenceFacts
 from registry.storage.tables.base import Base
 
 
@@ -41,22 +40,3 @@ class EvidenceRow(Base):
     created_at: Mapped[datetime]
     created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))
     valid_until: Mapped[datetime | None]
-
-    def facts_of(self, actor: str) -> EvidenceFacts:
-        """The row as policies see it."""
-        return EvidenceFacts(
-            id=self.id,
-            kind=self.kind,
-            subject=self.subject,
-            status=self.status,
-            reason=self.reason,
-            metrics=self.metrics,
-            facts=self.facts,
-            coverage=self.coverage,
-            producer=self.producer,
-            run=str(self.run_id),
-            actor=actor,
-            criteria_digest=self.criteria_digest,
-            created_at=self.created_at,
-            valid_until=self.valid_until,
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.storage.tables.base import Base
@@ -39,23 +39,24 @@ class PolicyRow(Base):
 
 
 class BindingRow(Base):
-    """A policy put in force. Ended, not deleted; at most one of a name is in force."""
+    """A policy put in force. Ended, not deleted; at most one of a name is in force.
+
+    `in_force` repeats the name while it is, and is NULL afterwards: so the database itself sees to it.
+    """
 
     __tablename__ = "bindings"
     __table_args__ = (
         CheckConstraint("action IN ('audit', 'warn', 'deny')", name="action"),
-        Index(
-            "uq_bindings_name_in_force",
-            "name",
-            unique=True,
-            sqlite_where=text("unbound_at IS NULL"),
-            postgresql_where=text("unbound_at IS NULL"),
+        CheckConstraint(
+            "(in_force IS NULL) <> (unbound_at IS NULL) AND (in_force IS NULL OR in_force = name)",
+            name="in_force",
         ),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
+    in_force: Mapped[str | None] = mapped_column(String(100), unique=True)
     policy_id: Mapped[int] = mapped_column(ForeignKey("policies.id"), index=True)
     document: Mapped[dict[str, Any]] = mapped_column(JSON)
     action: Mapped[str] = mapped_column(String(10))

@@ -1,0 +1,107 @@
+"""Scores of a classifier from its confusion matrix and its probabilities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Rows by true class (first axis) and predicted class, int64 of shape (classes, classes)."""
+    import numpy as np
+
+    return np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+
+
+def rates(matrix: np.ndarray, positive: int | None) -> dict[str, np.ndarray]:
+    """Accuracy, precision, recall and F1 of confusion matrices, shape (..., classes, classes).
+
+    Args:
+        matrix: Counts; leading axes are kept, so a thousand resamples are one call.
+        positive: The class that precision, recall and F1 are about; None for their
+            unweighted mean over all classes (macro).
+
+    Returns:
+        Arrays of shape (...). A ratio without rows below it is 0, as in scikit-learn's `zero_division=0`.
+    """
+    import numpy as np
+
+    def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+        return np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 0)
+
+    hits = np.diagonal(matrix, axis1=-2, axis2=-1)
+    actual, claimed = matrix.sum(axis=-1), matrix.sum(axis=-2)
+    of_classes = {
+        "precision": ratio(hits, claimed),
+        "recall": ratio(hits, actual),
+        "f1": ratio(2 * hits, actual + claimed),
+    }
+    chosen = {
+        name: values.mean(axis=-1) if positive is None else values[..., positive]
+        for name, values in of_classes.items()
+    }
+    return {"accuracy": ratio(hits.sum(axis=-1), matrix.sum(axis=(-2, -1))), **chosen}
+
+
+def intervals(
+    matrix: np.ndarray, positive: int | None, *, rounds: int, confidence: float, seed: int
+) -> dict[str, tuple[float, float]]:
+    """Percentile bootstrap intervals of `rates` (Efron and Tibshirani 1993, chapter 13).
+
+    Drawing rows with replacement is drawing a confusion matrix from a multinomial,
+    so no row is touched and a thousand rounds take milliseconds.
+    """
+    import numpy as np
+
+    total = matrix.sum()
+    draws = np.random.default_rng(seed).multinomial(total, matrix.ravel() / total, size=rounds)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    return {
+        name: tuple(np.quantile(values, tails).tolist())
+        for name, values in rates(draws.reshape(rounds, *matrix.shape), positive).items()
+    }
+
+
+def brier(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    """Half the mean squared distance between probabilities and truth (Brier 1950): 0 is best, 1 is worst.
+
+    Of two classes it is the mean of (probability of the positive - truth) squared.
+    """
+    import numpy as np
+
+    right = np.eye(probabilities.shape[1])[truth]
+    return float(np.square(probabilities - right).sum(axis=1).mean() / 2)
+
+
+def calibration(
+    truth: np.ndarray, probabilities: np.ndarray, bins: int
+) -> tuple[float, list[dict[str, Any]]]:
+    """Expected calibration error and the bins that it is made of.
+
+    The mean distance between confidence (the highest probability) and accuracy over
+    bins of equal width, weighted by their rows: Guo et al. (2017), "On Calibration of
+    Modern Neural Networks", equation 3.
+    """
+    import numpy as np
+
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    # Intervals are open at their left end there: a confidence of exactly 1 is in the last one.
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    rows = np.bincount(place, minlength=bins)
+    sums = [np.bincount(place, weights=values, minlength=bins) for values in (confidence, right)]
+    error = float(np.abs(sums[0] - sums[1]).sum() / len(truth))
+    table = [
+        {
+            "from": number / bins,
+            "to": (number + 1) / bins,
+            "rows": int(rows[number]),
+            "confidence": float(sums[0][number] / rows[number]),
+            "accuracy": float(sums[1][number] / rows[number]),
+        }
+        for number in range(bins)
+        if rows[number]
+    ]
+    return error, table

@@ -1,0 +1,5 @@
+"""Fixtures of the command line's tests."""
+
+from cli.command import empty_home, phasegate, version, words
+
+__all__ = ["empty_home", "phasegate", "version", "words"]

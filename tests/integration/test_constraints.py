@@ -1,0 +1,242 @@
+"""What the database itself refuses, whoever asks: by raw SQL, past all of our code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import CheckConstraint, Connection, Table, UniqueConstraint, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from integration.conftest import Databases
+from integration.tables import TABLES
+from registry.storage.database import Database
+from registry.storage.tables import APPEND_ONLY, Base
+
+KEPT = (
+    "actors",
+    "bindings",
+    "datasets",
+    "deployments",
+    "ledger_entries",
+    "ledger_head",
+    "models",
+    "runs",
+    "systems",
+    "versions",
+)
+FROZEN = (*APPEND_ONLY, "ledger_nodes")
+# Links that may change while a version is planned, and what is no history.
+LOOSE = ("run_leases", "run_metrics", "version_data")
+
+
+@pytest.fixture(scope="module")
+def shared(databases: Databases, lived: tuple[str, Any]) -> Iterator[Database]:
+    """One database for all of these tests: each works in a transaction that it gives up."""
+    url = databases.copy(lived[0])
+    database = Database(url, lock_timeout=5)
+    yield database
+    database.close()
+    databases.drop(url)
+
+
+@pytest.fixture
+def connection(shared: Database) -> Iterator[Connection]:
+    with shared.engine.connect() as opened:
+        yield opened
+        opened.rollback()
+
+
+def row_of(connection: Connection, table: Table, having: str = "") -> dict[str, Any]:
+    """A row of a table, one with a value in a column if asked."""
+    query = select(table).where(table.c[having].is_not(None)) if having else select(table)
+    return dict(connection.execute(query.limit(1)).mappings().one())
+
+
+def another(row: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A row that differs in its number, and as asked."""
+    fresh = {"id": 10_000} if "id" in row else {}
+    return {**row, **fresh, **changes}
+
+
+def table(name: str) -> Table:
+    return Base.metadata.tables[name]
+
+
+def test_every_table_is_spoken_of_here() -> None:
+    assert sorted((*FROZEN, *KEPT, *LOOSE)) == sorted(found.name for found in TABLES)
+
+
+# -- triggers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_frozen_row_is_never_updated(connection: Connection, name: str) -> None:
+    column = list(table(name).columns)[-1].name
+    with pytest.raises(DBAPIError, match=f"(?i)update of {name} is refused"):
+        connection.execute(text(f'UPDATE {name} SET "{column}" = "{column}"'))
+
+
+@pytest.mark.parametrize("name", [*FROZEN, *KEPT])
+def test_no_row_is_ever_deleted(connection: Connection, name: str) -> None:
+    with pytest.raises(DBAPIError, match=f"(?i)delete of {name} is refused"):
+        connection.execute(text(f"DELETE FROM {name}"))
+
+
+@pytest.mark.parametrize("name", [*FROZEN, *KEPT])
+def test_there_is_no_way_around_delete(connection: Connection, name: str) -> None:
+    """Neither SQLite's REPLACE nor PostgreSQL's TRUNCATE asks the triggers that guard DELETE."""
+    statement, says = {
+        "sqlite": (f"INSERT OR REPLACE INTO {name} SELECT * FROM {name}", f"insert into {name} is refused"),
+        "postgresql": (f"TRUNCATE {name} CASCADE", "TRUNCATE of .* is refused"),
+    }[connection.dialect.name]
+    with pytest.raises(DBAPIError, match=says):
+        connection.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "policies (id, name, digest, document, created_at, created_by) SELECT id + 1000, 'x', digest, '{}', created_at, 1",
+        "transitions SELECT id + 1000, version_id, decision_id, 'a', 'b', created_at, created_by",
+        "actors SELECT id + 1000, name, created_at",
+        "versions SELECT id + 1000, model_id, number, 'deployed', plan, design, artifact_digest, digest, created_at, created_by",
+        "bindings SELECT id + 1000, name, in_force, policy_id, '{}', 'audit', bound_at, bound_by, unbound_at",
+    ],
+)
+def test_nor_by_another_unique_column(connection: Connection, row: str) -> None:
+    replace = "INSERT OR REPLACE" if connection.dialect.name == "sqlite" else "INSERT"
+    name = row.partition(" ")[0]
+    with pytest.raises(IntegrityError, match="(?i)unique"):
+        connection.execute(text(f"{replace} INTO {row} FROM {name}"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "actors SET id = id + 1000",
+        "bindings SET action = 'audit'",
+        "bindings SET in_force = NULL, unbound_at = bound_at, document = '{}'",
+        "bindings SET in_force = NULL, unbound_at = bound_at, bound_by = bound_by + 1",
+        "bindings SET in_force = NULL, unbound_at = bound_at, action = 'audit'",
+        "bindings SET in_force = NULL",
+        "datasets SET name = 'other'",
+        "deployments SET state = 'active'",
+        "ledger_entries SET subject = 'model:other/1'",
+        "ledger_entries SET payload = NULL",
+        "ledger_entries SET payload = NULL, salt = NULL, header = leaf",
+        "ledger_entries SET payload = NULL, salt = NULL, actor_id = actor_id + 1",
+        "ledger_head SET size = size - 1",
+        "ledger_head SET frontier = leaf FROM ledger_entries",
+        "models SET name = 'other'",
+        "runs SET state = 'failed' WHERE state = 'succeeded'",
+        "runs SET id = id + 1000 WHERE state = 'queued'",
+        "systems SET name = 'other'",
+        "versions SET number = number + 1",
+        "versions SET created_by = created_by + 1",
+        "versions SET model_id = model_id + 1",
+    ],
+)
+def test_what_a_kept_row_says_for_good_is_never_changed(connection: Connection, change: str) -> None:
+    name = change.partition(" ")[0]
+    with pytest.raises(DBAPIError, match=f"(?i)update of {name} is refused"):
+        connection.execute(text(f"UPDATE {change}"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "bindings SET unbound_at = bound_at, in_force = NULL",
+        "ledger_entries SET payload = NULL, salt = NULL",
+        "runs SET state = 'running' WHERE state = 'queued'",
+        "versions SET stage = 'retired'",
+        "systems SET oversight = 'two people'",
+    ],
+)
+def test_what_may_change_does(connection: Connection, change: str) -> None:
+    assert connection.execute(text(f"UPDATE {change}")).rowcount > 0
+
+
+# -- checks, uniqueness, foreign keys ------------------------------------------------------------
+
+WRONG = {
+    "ck_approvals_verdict": ("approvals", {"verdict": "maybe"}),
+    "ck_artifacts_digest_is_sha256": ("artifacts", {"digest": "md5:" + "0" * 67}),
+    "ck_bindings_action": ("bindings", {"action": "shrug", "in_force": None}),
+    "ck_bindings_in_force": ("bindings", {"in_force": "another name"}),
+    "ck_dataset_versions_number_positive": ("dataset_versions", {"number": 0}),
+    "ck_dataset_versions_rows_counted": ("dataset_versions", {"number": 99, "rows": -1}),
+    "ck_deployments_state": ("deployments", {"state": "paused"}),
+    "ck_evidence_coverage": ("evidence", {"coverage": 1.5}),
+    "ck_evidence_status": ("evidence", {"status": "fine"}),
+    "ck_ledger_head_single": ("ledger_head", {"id": 2}),
+    "ck_runs_one_subject": ("runs", {"version_id": None, "dataset_version_id": None}),
+    "ck_runs_state": ("runs", {"state": "tired"}),
+    "ck_systems_risk_tier": ("systems", {"name": "other", "risk_tier": "none"}),
+    "ck_versions_number_positive": ("versions", {"number": 0}),
+    "ck_versions_stage_named": ("versions", {"number": 99, "stage": ""}),
+}
+
+
+@pytest.mark.parametrize("check", WRONG)
+def test_a_check_refuses(connection: Connection, check: str) -> None:
+    name, changes = WRONG[check]
+    with pytest.raises(IntegrityError, match=check):
+        connection.execute(table(name).insert(), another(row_of(connection, table(name)), **changes))
+
+
+def test_every_check_is_tried() -> None:
+    named = {c.name for found in TABLES for c in found.constraints if isinstance(c, CheckConstraint)}
+    assert set(WRONG) == named
+
+
+def test_a_run_is_about_one_thing(connection: Connection) -> None:
+    versions, datasets = (connection.scalar(select(table(t).c.id).limit(1)) for t in ("versions", "dataset_versions"))
+    with pytest.raises(IntegrityError, match="ck_runs_one_subject"):
+        connection.execute(
+            table("runs").insert(),
+            another(row_of(connection, table("runs")), version_id=versions, dataset_version_id=datasets),
+        )
+
+
+UNIQUE = [
+    pytest.param(found.name, [column.name for column in constraint.columns], id=str(constraint.name))
+    for found in TABLES
+    for constraint in found.constraints
+    if isinstance(constraint, UniqueConstraint)
+]
+
+
+@pytest.mark.parametrize(("name", "columns"), UNIQUE)
+def test_what_is_unique_stays_so(connection: Connection, name: str, columns: list[str]) -> None:
+    with pytest.raises(IntegrityError, match="(?i)unique"):
+        connection.execute(table(name).insert(), another(row_of(connection, table(name))))
+
+
+@pytest.mark.parametrize("name", [found.name for found in TABLES])
+def test_no_key_is_given_twice(connection: Connection, name: str) -> None:
+    with pytest.raises(IntegrityError, match="(?i)unique"):
+        connection.execute(table(name).insert(), row_of(connection, table(name)))
+
+
+FOREIGN = [
+    pytest.param(found.name, key.column.table.name, key.parent.name, id=f"{found.name}.{key.parent.name}")
+    for found in TABLES
+    for key in sorted(found.foreign_keys, key=lambda key: key.parent.name)
+]
+
+
+@pytest.mark.parametrize(("name", "other", "column"), FOREIGN)
+def test_a_row_points_at_something_that_is_there(
+    connection: Connection, name: str, other: str, column: str
+) -> None:
+    row = another(row_of(connection, table(name), having=column))
+    fresh = {"name": "another", "digest": "another", "in_force": "another", "number": 99, "index": 10_000, "role": "another"}
+    row |= {key: value for key, value in fresh.items() if key in row}
+    if "decision_id" in row:  # each decision moves a version once
+        connection.execute(table("decisions").insert(), another(row_of(connection, table("decisions"))))
+        row["decision_id"] = 10_000
+    row[column] = "sha256:" + "f" * 64 if other == "artifacts" else 999_999
+    with pytest.raises(IntegrityError, match="(?i)foreign key"):
+        connection.execute(table(name).insert(), row)
