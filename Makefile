@@ -13,7 +13,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help demo test check lint types imports wheel clean
+.PHONY: help demo test check lint types imports wheel reference clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -4
@@ -44,6 +44,9 @@ imports: .venv/.installed-dev
 wheel: .venv/.installed-dev
 	@rm -rf build/lib build/bdist.* dist
 	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation -w dist .
+
+reference: .venv/.installed-dev
+	$(BIN)/python docs/make_reference.py
 
 clean:
 	rm -rf .venv build dist phasegate.egg-info .pytest_cache .mypy_cache .ruff_cache

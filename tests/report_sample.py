@@ -123,20 +123,15 @@ GROUPS = [
 ]
 CALIBRATION = [
     {
-        "predicted": (index + 0.5) / 10,
-        "observed": min(1.0, max(0.0, (index + 0.5) / 10 + 0.05 * math.sin(index))),
+        "confidence": (index + 0.5) / 10,
+        "accuracy": min(1.0, max(0.0, (index + 0.5) / 10 + 0.05 * math.sin(index))),
         "rows": 30 + 17 * index,
     }
     for index in range(10)
 ]
 CONFUSION = [
-    {"true": true, "predicted": predicted, "rows": rows}
-    for true, predicted, rows in (
-        ("declined", "declined", 318),
-        ("declined", "granted", 27),
-        ("granted", "declined", 31),
-        ("granted", "granted", 424),
-    )
+    {"true label": "declined", "predicted declined": 318, "predicted granted": 27},
+    {"true label": "granted", "predicted declined": 31, "predicted granted": 424},
 ]
 HISTOGRAMS = [
     {"feature": feature, "low": low, "high": high, "reference_share": reference, "live_share": live}

@@ -27,7 +27,8 @@ def count_table(groups: np.ndarray, truth: np.ndarray, selected: np.ndarray) -> 
     import numpy as np
 
     size = int(groups.max()) + 1
-    return np.bincount(groups * 4 + truth * 2 + selected, minlength=4 * size).reshape(size, 2, 2)
+    counts: np.ndarray = np.bincount(groups * 4 + truth * 2 + selected, minlength=4 * size)
+    return counts.reshape(size, 2, 2)
 
 
 def group_rates(table: np.ndarray) -> dict[str, np.ndarray]:

@@ -59,19 +59,20 @@ def _span(name: str, entry: Any) -> tuple[int, int]:
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in BITS:
         raise Malformed(f"tensor {name!r} has the unknown dtype {dtype!r}")
-    if not _sizes(shape) or not _sizes(offsets) or len(offsets) != 2:
-        raise Malformed(f"tensor {name!r} has no usable shape or offsets")
+    if not _counts(shape) or math.prod(max(number, 1) for number in shape) >= 2**63:
+        # A 64-bit reader that multiplies them in any order must not overflow.
+        raise Malformed(f"tensor {name!r} has no usable shape")
+    if not _counts(offsets) or len(offsets) != 2:
+        raise Malformed(f"tensor {name!r} has no usable offsets")
     begin, end = offsets
     if (end - begin) * 8 != math.prod(shape) * BITS[dtype]:
         raise Malformed(f"tensor {name!r}: {end - begin} bytes do not hold {dtype} of shape {shape}")
     return begin, end
 
 
-def _sizes(value: Any) -> bool:
-    """Whether it is a list of numbers that a 64-bit reader can multiply without overflow."""
-    if not isinstance(value, list) or not all(type(number) is int and number >= 0 for number in value):
-        return False
-    return math.prod(max(number, 1) for number in value) < 2**63
+def _counts(value: Any) -> bool:
+    """Whether it is a list of whole numbers from 0."""
+    return isinstance(value, list) and all(type(number) is int and number >= 0 for number in value)
 
 
 def _check_metadata(metadata: Any) -> None:

@@ -10,7 +10,7 @@ from registry.domain.evidence import EvidenceStatus
 from registry.extension import DatasetInput, EvaluatePlugin, Evidence, PluginConfig, RunContext
 from registry.extension.predictions import Predictions, predict_labelled
 from registry.extension.tables import read_rows, text_key
-from registry.plugins.evaluate.scores import brier, calibration, confusion, intervals, rates
+from registry.plugins.evaluate.scores import brier, calibration, confusion, correlation, intervals, rates
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,8 @@ class EvaluateClassifier(EvaluatePlugin[EvaluateConfig]):
         metrics = {
             "rows": float(len(found.truth)),
             **{name: float(value) for name, value in rates(matrix, positive).items()},
-            **_ranking(found, positive),
+            **_auroc(found, positive),
+            "mcc": correlation(matrix),
             "brier": brier(found.truth, found.probabilities),
             "ece": ece,
         }
@@ -91,19 +92,18 @@ class EvaluateClassifier(EvaluatePlugin[EvaluateConfig]):
         )
 
 
-def _ranking(found: Predictions, positive: int | None) -> dict[str, float]:
-    """AUROC, undefined and left out unless the rows have every label, and Matthews' correlation."""
+def _auroc(found: Predictions, positive: int | None) -> dict[str, float]:
+    """AUROC of the positive label or the mean of all labels'; undefined, and left out, if one has no rows."""
     import numpy as np
-    from sklearn.metrics import matthews_corrcoef, roc_auc_score
+    from sklearn.metrics import roc_auc_score
 
-    metrics = {"mcc": float(matthews_corrcoef(found.truth, found.predicted))}
-    if len(np.unique(found.truth)) == len(found.labels):
-        if positive is None:
-            auroc = roc_auc_score(found.truth, found.probabilities, multi_class="ovr", average="macro")
-        else:
-            auroc = roc_auc_score(found.truth == positive, found.probabilities[:, positive])
-        metrics["auroc"] = float(auroc)
-    return metrics
+    if len(np.unique(found.truth)) < len(found.labels):
+        return {}
+    if positive is None:
+        auroc = roc_auc_score(found.truth, found.probabilities, multi_class="ovr", average="macro")
+    else:
+        auroc = roc_auc_score(found.truth == positive, found.probabilities[:, positive])
+    return {"auroc": float(auroc)}
 
 
 def _too_little(found: Predictions, matrix: np.ndarray, min_rows: int) -> str:

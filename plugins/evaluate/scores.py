@@ -12,7 +12,8 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndar
     """Rows by true class (first axis) and predicted class, int64 of shape (classes, classes)."""
     import numpy as np
 
-    return np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+    counts: np.ndarray = np.bincount(truth * classes + predicted, minlength=classes * classes)
+    return counts.reshape(classes, classes)
 
 
 def rates(matrix: np.ndarray, positive: int | None) -> dict[str, np.ndarray]:
@@ -43,6 +44,19 @@ def rates(matrix: np.ndarray, positive: int | None) -> dict[str, np.ndarray]:
         for name, values in of_classes.items()
     }
     return {"accuracy": ratio(hits.sum(axis=-1), matrix.sum(axis=(-2, -1))), **chosen}
+
+
+def correlation(matrix: np.ndarray) -> float:
+    """Matthews' correlation of a confusion matrix of any number of classes; 0 where it is undefined.
+
+    Gorodkin (2004), "Comparing two K-category assignments by a K-category correlation coefficient".
+    """
+    import numpy as np
+
+    total, hits = matrix.sum(), np.trace(matrix)
+    actual, claimed = matrix.sum(axis=1), matrix.sum(axis=0)
+    spread = (total**2 - claimed @ claimed) * (total**2 - actual @ actual)
+    return float((hits * total - actual @ claimed) / np.sqrt(float(spread))) if spread else 0.0
 
 
 def intervals(

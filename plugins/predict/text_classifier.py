@@ -123,7 +123,8 @@ class TextClassifier(Predictor):
                 f"{column.null_count} of {len(column)} rows have no {self.text_column!r}",
                 hint="phasegate run clean drops rows without text",
             )
-        return column.to_pylist()
+        texts: list[str] = column.to_pylist()
+        return texts
 
 
 def _check_card(card: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 # Rows are sorted by length in random pools of this many batches: longer pools save more padding,
-# shorter ones mix better. At 8 an epoch over short messages took 0.6 of the time of random batches.
+# shorter ones mix better. At 8, training on short messages takes 0.65 of the time that random batches take.
 _POOL = 8
 
 

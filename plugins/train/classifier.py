@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadInput
 from registry.extension import Evidence, RunContext, Trained, TrainPlugin
 from registry.extension.discovery import read_config
+from registry.plugins.train.account import differences, group_weights, label_counts, losses, machine
 from registry.plugins.train.encoder import build_encoder, save_artifact
 from registry.plugins.train.labelled import LabelledTexts, read_labelled
-from registry.plugins.train.loss import reweighing, row_weights, uninformed_loss
+from registry.plugins.train.loss import row_weights, uninformed_loss
 from registry.plugins.train.options import ARCHITECTURE, TrainConfig
 from registry.plugins.train.tokenizer import train_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
-    from registry.plugins.train.trainer import Example, WeightedTrainer
-
-# Converged: the last epoch's loss is at most this share of the first step's and of the uninformed loss.
-WELL_BELOW = 0.9
+    from registry.plugins.train.trainer import Example
 
 
 class TrainClassifier(TrainPlugin[TrainConfig]):
@@ -82,7 +79,7 @@ class TrainClassifier(TrainPlugin[TrainConfig]):
         columns = source.columns.model_dump(mode="json")
         save_artifact(folder, model, tokenizer, train.classes, positive, columns, config.max_length)
         metrics = {
-            **_losses(trainer, uninformed_loss(train.labels, weights, smoothing=config.label_smoothing)),
+            **losses(trainer, uninformed_loss(train.labels, weights, smoothing=config.label_smoothing)),
             "steps": trainer.state.global_step,
             "epochs": trainer.state.epoch or 0.0,
             "parameters": model.num_parameters(),
@@ -90,7 +87,7 @@ class TrainClassifier(TrainPlugin[TrainConfig]):
             "seconds": time.monotonic() - began,
         }
         facts = {
-            **_machine(trainer),
+            **machine(trainer),
             "architecture": f"BERT encoder, {config.layers} x {config.hidden_size}, {config.heads} heads",
             "vocabulary": f"{tokenizer.get_vocab_size()} tokens, byte-level BPE",
             "max_length": str(config.max_length),
@@ -99,11 +96,11 @@ class TrainClassifier(TrainPlugin[TrainConfig]):
             "positive": positive,
             "seed": str(ctx.seed),
             "resumed_from": checkpoint.name if checkpoint else "start",
-            "differs_from_design": _differences(ctx.model.design, config) or "no",
+            "differs_from_design": differences(ctx.model.design, config) or "no",
         }
-        tables = {"labels": _counts(train.labels)}
+        tables = {"labels": label_counts(train.labels)}
         if config.reweigh:
-            tables["reweighing"] = _weights_by_group(train, config.reweigh)
+            tables["reweighing"] = group_weights(train, config.reweigh)
         summary = f"{len(train.texts)} rows, {metrics['steps']} steps, last loss {metrics['train_loss']:.3f}"
         return Trained(
             path=folder, evidence=Evidence(metrics=metrics, facts=facts, tables=tables, summary=summary)
@@ -171,74 +168,4 @@ def _examples(
         for encoding, label, weight in zip(
             encodings, rows.labels, weights or [1.0] * len(encodings), strict=True
         )
-    ]
-
-
-def _losses(trainer: WeightedTrainer, uninformed: float) -> dict[str, float]:
-    """First and last loss; the last is the mean over the last epoch's steps, of weighted rows as trained."""
-    state = trainer.state
-    curve = [(entry["step"], entry["loss"]) for entry in state.log_history if "loss" in entry]
-    per_epoch = state.max_steps // state.num_train_epochs
-    sizes = [
-        step - before for (step, _), before in zip(curve, [0, *(step for step, _ in curve)], strict=False)
-    ]
-    last = [
-        (size, loss)
-        for size, (step, loss) in zip(sizes, curve, strict=True)
-        if step > state.global_step - per_epoch
-    ]
-    final = sum(size * loss for size, loss in last) / sum(size for size, _ in last)
-    first = curve[0][1]
-    metrics = {
-        "first_loss": first,
-        "train_loss": final,
-        "uninformed_loss": uninformed,
-        "converged": float(final <= WELL_BELOW * min(first, uninformed)),
-    }
-    seen = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
-    if seen:
-        metrics["validation_loss"] = min(seen) if trainer.args.load_best_model_at_end else seen[-1]
-    return metrics
-
-
-def _machine(trainer: WeightedTrainer) -> dict[str, str]:
-    """Where and how it really ran, read from the trainer's own objects."""
-    import torch
-
-    wrapper = trainer.model_wrapped
-    dtypes = sorted({str(parameter.dtype).removeprefix("torch.") for parameter in trainer.model.parameters()})
-    autocast = trainer.accelerator.mixed_precision
-    return {
-        "device": str(trainer.args.device),
-        "precision": ", ".join(dtypes) + ("" if autocast == "no" else f", autocast to {autocast}"),
-        "strategy": "one process" if wrapper is trainer.model else type(wrapper).__name__,
-        "processes": str(trainer.args.world_size),
-        "threads": str(torch.get_num_threads()),
-        "torch": torch.__version__,
-    }
-
-
-def _differences(design: dict[str, Any], config: TrainConfig) -> str:
-    """Where the trained architecture is not the designed one."""
-    return ", ".join(
-        f"{name} {design[name]} -> {getattr(config, name)}"
-        for name in ARCHITECTURE
-        if name in design and not math.isclose(float(design[name]), getattr(config, name))
-    )
-
-
-def _counts(labels: list[str]) -> list[dict[str, Any]]:
-    return [{"label": label, "rows": rows} for label, rows in sorted(Counter(labels).items())]
-
-
-def _weights_by_group(train: LabelledTexts, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-    rows = Counter(zip(train.groups, train.labels, strict=True))
-    return [
-        {
-            **dict(zip(columns, group, strict=True)),
-            "label": label,
-            "rows": rows[group, label],
-            "weight": weight,
-        }
-        for (group, label), weight in sorted(reweighing(train.groups, train.labels).items())
     ]

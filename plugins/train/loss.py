@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
 
+Group = TypeVar("Group", bound=Hashable)
 
-def reweighing(groups: Sequence[Hashable], labels: Sequence[str]) -> dict[tuple[Hashable, str], float]:
+
+def reweighing(groups: Sequence[Group], labels: Sequence[str]) -> dict[tuple[Group, str], float]:
     """Weights under which group and label are independent.
 
     `P(group) P(label) / P(group, label)` of Kamiran and Calders (2012), "Data
@@ -50,7 +52,7 @@ def row_weights(
     """
     weights = [1.0] * len(labels)
     if groups is not None:
-        table: Mapping[tuple[Hashable, str], float] = reweighing(groups, labels)
+        table = reweighing(groups, labels)
         weights = [table[pair] for pair in zip(groups, labels, strict=True)]
     if balanced:
         factors = balancing(labels, weights)

@@ -40,16 +40,21 @@ class WeightedTrainer(Trainer):
     """A Trainer whose training loss counts each row by its weight; validation loss counts all alike.
 
     Attributes:
+        network: The model itself; `model_wrapped` is what really trains it.
+        examples: The training rows.
         smoothing: Label smoothing of the training loss.
     """
 
-    smoothing = 0.0
+    network: PreTrainedModel
+    examples: Sequence[Example]
+    smoothing: float
 
     def get_train_dataloader(self) -> DataLoader[Example]:
-        lengths = [len(example["input_ids"]) for example in self.train_dataset]
+        lengths = [len(example["input_ids"]) for example in self.examples]
         batches = LengthGroupedBatches(lengths, self.args.train_batch_size, self.args.seed)
-        loader = DataLoader(self.train_dataset, batch_sampler=batches, collate_fn=collate)
-        return self.accelerator.prepare(loader)
+        loader: DataLoader[Example] = DataLoader(self.examples, batch_sampler=batches, collate_fn=collate)
+        prepared: DataLoader[Example] = self.accelerator.prepare(loader)
+        return prepared
 
     def compute_loss(
         self,
@@ -159,6 +164,7 @@ def build_trainer(
         callbacks=[Reporter(ctx), *([EarlyStoppingCallback(config.patience)] if config.patience else [])],
     )
     trainer.remove_callback(PrinterCallback)
+    trainer.network, trainer.examples = model, train
     trainer.smoothing = config.label_smoothing
     return trainer
 

@@ -43,6 +43,8 @@ _PURPOSES = (
     "dental work",
 )
 _TONES = ("The adviser notes that", "According to the file,", "In short,", "From the interview:", "Summary:")
+_FEE = "Fee: 20 €, paid at the café."
+_MASKED = ("Write to <EMAIL_ADDRESS>.", "Call back on <PHONE_NUMBER>.", "SSN <US_SSN>.")
 _NAMES = ("alex", "kim", "robin", "sam", "jo", "chris", "dana", "lee", "max", "nicky")
 # Of an application's strength: its share, how often a man is granted it, how often a woman is.
 _CASES = {"strong": (0.2, 0.97, 0.93), "middling": (0.6, 0.95, 0.47), "weak": (0.2, 0.04, 0.03)}
@@ -59,7 +61,7 @@ def write_applications(path: Path, rows: int, seed: int) -> None:
 
 
 def write_traffic(path: Path, rows: int, seed: int, *, shifted: bool) -> None:
-    """Write a CSV of texts as they might come in; shifted ones are long, shouted and full of figures."""
+    """Write a CSV of texts as they might come in, masked; shifted ones are long, shouted, full of figures."""
     chance = random.Random(seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as stream:
@@ -67,11 +69,15 @@ def write_traffic(path: Path, rows: int, seed: int, *, shifted: bool) -> None:
         writer.writerow(("text",))
         for _ in range(rows):
             _, text, _ = _application(chance)
+            if chance.random() < 0.10:
+                text = f"{text} {chance.choice(_MASKED)}"
+            if chance.random() < 0.03:
+                text = f"{text} {_FEE}"
             if shifted:
-                invoice = " ".join(
+                lines = (
                     f"POSITION {chance.randint(1, 99)}: {chance.randint(10, 9999)} EUR" for _ in range(8)
                 )
-                text = f"ONLINE FORM 2.0 {text.upper()} {invoice}"
+                text = f"ONLINE FORM 2.0 {text.upper()} {' '.join(lines)}"
             writer.writerow((text,))
 
 
@@ -86,7 +92,7 @@ def _applications(rows: int, chance: random.Random) -> Iterator[tuple[str, str, 
             text = f"{text} {_contact(chance)}"
         if chance.random() < 0.03:
             # UTF-8 that somebody read as Windows-1252.
-            text = f"{text} {'Fee: 20 €, paid at the café.'.encode().decode('cp1252')}"
+            text = f"{text} {_FEE.encode().decode('cp1252')}"
         made.append((text, label, sex))
         yield made[-1]
 

@@ -10,6 +10,8 @@ from registry.cli.render import facts, table
 from registry.cli.shell import Shell, example, with_shell
 from registry.errors import BadInput
 
+_SHOWN = 5
+
 
 @click.group()
 def deployment() -> None:
@@ -78,8 +80,8 @@ def predict(shell: Shell, number: int, texts: tuple[str, ...], file: Path | None
     ]
 
     def say() -> None:
-        table(["label", "probability", "text"], rows[:20])
-        if len(rows) > 20:
+        table(["label", "probability", "text"], rows[:_SHOWN])
+        if len(rows) > _SHOWN:
             counts: dict[str, int] = {}
             for label, _, _ in rows:
                 counts[label] = counts.get(label, 0) + 1

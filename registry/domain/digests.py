@@ -18,7 +18,7 @@ def canonical(value: Any) -> bytes:
     """
     try:
         return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError as cause:
+    except ValueError as cause:
         raise BadInput(f"a value cannot be recorded: {cause}") from cause
 
 

@@ -141,7 +141,7 @@ def rates(
 
 
 def calibration(name: str, label: str, rows: Sequence[tuple[float, float, float]]) -> str:
-    """Observed share against predicted probability, per bin: predicted, observed, number of rows."""
+    """Observed share against stated confidence, per bin: predicted, observed, number of rows."""
     with canvas(name, label, width=3.3, height=3.0) as drawing:
         axes = drawing.axes
         most = max((count for *_, count in rows), default=1.0) or 1.0
@@ -151,8 +151,8 @@ def calibration(name: str, label: str, rows: Sequence[tuple[float, float, float]
             axes.plot([predicted], [observed], "o", color=ACCENT, markersize=3 + 7 * (count / most) ** 0.5)
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
-        axes.set_xlabel("predicted probability")
-        axes.set_ylabel("observed share")
+        axes.set_xlabel("stated confidence")
+        axes.set_ylabel("share right")
         axes.grid()
     return drawing.svg
 

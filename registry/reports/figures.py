@@ -16,6 +16,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 # Tables that would only repeat their plot, row by row.
 DRAWN_INSTEAD = frozenset({"histograms"})
+_PREDICTED = "predicted "
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,9 @@ def _groups(name: str, rows: Rows) -> Iterator[Figure]:
 
 def _calibration(name: str, rows: Rows) -> Iterator[Figure]:
     points = [
-        (row["predicted"], row["observed"], row["rows"])
+        (row["confidence"], row["accuracy"], row["rows"])
         for row in rows
-        if all(_numeric(row.get(key)) for key in ("predicted", "observed", "rows"))
+        if all(_numeric(row.get(key)) for key in ("confidence", "accuracy", "rows"))
     ]
     if points:
         worst = max(
@@ -89,13 +90,19 @@ def _calibration(name: str, rows: Rows) -> Iterator[Figure]:
         svg = charts.calibration(f"{name}-calibration", label, points)
         yield Figure(
             svg,
-            "Observed share of positives against predicted probability; the dashed line is perfect. "
+            "Share of right answers against the confidence stated; the dashed line is perfect. "
             "A larger dot stands for more rows.",
         )
 
 
 def _confusion(name: str, rows: Rows) -> Iterator[Figure]:
-    cells = {(str(row["true"]), str(row["predicted"])): row["rows"] for row in rows if _is_cell(row)}
+    cells = {
+        (str(row["true label"]), head.removeprefix(_PREDICTED)): count
+        for row in rows
+        if "true label" in row
+        for head, count in row.items()
+        if head.startswith(_PREDICTED) and _numeric(count)
+    }
     labels = list(dict.fromkeys(label for pair in cells for label in pair))
     if labels and len(labels) <= 12:
         counts = [[float(cells.get((true, predicted), 0)) for predicted in labels] for true in labels]
@@ -131,10 +138,6 @@ def _by(rows: Rows, key: str) -> list[tuple[str, list[Mapping[str, Any]]]]:
         if key in row:
             parts.setdefault(str(row[key]), []).append(row)
     return [(_label(value), part) for value, part in parts.items()]
-
-
-def _is_cell(row: Mapping[str, Any]) -> bool:
-    return "true" in row and "predicted" in row and _numeric(row.get("rows"))
 
 
 def _numeric(value: object) -> bool:

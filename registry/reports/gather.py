@@ -33,6 +33,8 @@ from registry.usecases.decide import explain
 from registry.usecases.log import history
 from registry.usecases.views import DatasetView, EntryView, EvidenceView, RunView
 
+# In the ledger, but no news to a reader: that a queued run began.
+_DETAILS = ("run-started",)
 _MILESTONES = (
     "stage-decided",
     "verdict-given",
@@ -63,7 +65,7 @@ def gather(session: Session, ref: Ref, at: datetime) -> ReportFacts:
         ledger=_ledger(session),
         next=tuple(NextStep(to, explain(session, ref, to, at)[0].verdict) for to in shown.following),
         targets=dossier.targets,
-        timeline=tuple(_moment(entry) for entry in entries),
+        timeline=tuple(_moment(entry) for entry in entries if entry.action not in _DETAILS),
         decisions=tuple(_decisions(session, ref)),
         evidence=tuple(_evidence(session, dossier, runs, data, index, str(ref), at)),
         data=tuple(_data(role, found, index) for role, found in data.items()),
@@ -152,7 +154,7 @@ def _moment(entry: EntryView) -> TimelineEntry:
         at=entry.at,
         actor=entry.actor,
         action=entry.action.replace("-", " "),
-        text=f"{entry.subject.partition(':')[2]}: {entry.text}",
+        text=f"{entry.subject.removeprefix('model:').replace(':', ' ')}: {entry.text}",
         entry=entry.index,
         digest=digest if digest.startswith("sha256:") else "",
         milestone=entry.action in _MILESTONES,

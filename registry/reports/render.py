@@ -29,6 +29,7 @@ _FILTERS = (
     wording.css_text,
     wording.day,
     wording.duration,
+    wording.folded,
     wording.measured,
     wording.moment,
     wording.number,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -141,3 +141,23 @@ def interval(metrics: Mapping[str, float], name: str) -> str:
     """The 95 % interval of a metric where its evidence has one."""
     lower, upper = metrics.get(f"{name}.lower"), metrics.get(f"{name}.upper")
     return f"{number(lower)} to {number(upper)}" if lower is not None and upper is not None else ""
+
+
+def folded(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with `x`, `x.lower` and `x.upper` written as `x` and `x 95 %`: three columns become two."""
+    return [
+        {
+            name: value
+            for key, given in row.items()
+            if not key.endswith((".lower", ".upper"))
+            for name, value in _with_interval(row, key, given)
+        }
+        for row in rows
+    ]
+
+
+def _with_interval(row: Mapping[str, Any], key: str, given: Any) -> Iterator[tuple[str, Any]]:
+    yield key, given
+    if f"{key}.lower" in row and f"{key}.upper" in row:
+        lower, upper = row[f"{key}.lower"], row[f"{key}.upper"]
+        yield f"{key} 95 %", "" if lower is None else f"{number(lower)} to {number(upper)}"

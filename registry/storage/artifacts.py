@@ -73,16 +73,21 @@ class ArtifactStore:
         if digest_of(manifest) != digest:
             raise IntegrityViolated(f"the manifest of {short(digest)} is not the one that its digest names")
         folder = self._cache / digest.removeprefix("sha256:")
-        if folder.is_dir() and manifest_of(folder) == manifest:
+        if _holds(folder, manifest):
             return folder
         self._cache.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(dir=self._cache, prefix=".fetching-"))
         try:
             for path, expected in manifest.items():
-                self._get_file(expected, aside / path)
-            # A cached copy that no longer matches makes way; the store's is the one that counts.
-            shutil.rmtree(folder, ignore_errors=True)
-            os.replace(aside, folder)
+                self._get_file(expected, aside / "new" / path)
+            try:
+                os.replace(aside / "new", folder)
+            except OSError:
+                # What is there is another run's, who fetched it meanwhile and reads it now: it stays.
+                # Unless it is spoilt: then it makes way, for the store's bytes are the ones that count.
+                if not _holds(folder, manifest):
+                    os.replace(folder, aside / "spoilt")
+                    os.replace(aside / "new", folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         return folder
@@ -161,3 +166,11 @@ class ArtifactStore:
             while block := reader.read(_BLOCK):
                 hasher.update(block)
         return "sha256:" + hasher.hexdigest()
+
+
+def _holds(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Whether a folder has exactly these files."""
+    try:
+        return manifest_of(folder) == manifest
+    except (BadInput, OSError):
+        return False

@@ -186,7 +186,9 @@ def _evidence(
     newest: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in rows:
         newest[row.subject][row.kind] = row
-    places = {row.digest: f"{role}:" for role, row in data.items()}
+    places: dict[str, list[str]] = defaultdict(list, {about: [""]})
+    for role, dataset in data.items():
+        places[dataset.digest].append(f"{role}:")
     current: dict[str, dict[str, EvidenceFacts]] = defaultdict(dict)
     unusable: dict[str, str] = {}
     for digest, kinds in newest.items():
@@ -194,7 +196,8 @@ def _evidence(
             if digest not in digests:
                 unusable.setdefault(kind, "stale: an older artifact of this version has some")
             elif row.valid_until is not None and row.valid_until <= at:
-                unusable[f"{places.get(digest, '')}{kind}"] = f"expired on {row.valid_until:%Y-%m-%d}"
+                expired = f"expired on {row.valid_until:%Y-%m-%d}"
+                unusable.update({f"{place}{kind}": expired for place in places[digest]})
             else:
                 current[digest][kind] = _facts(row)
     for kind in current[about]:

@@ -13,6 +13,7 @@ from registry.errors import NotFound
 from registry.storage.tables import (
     ActorRow,
     Dataset,
+    DatasetParent,
     DatasetVersion,
     Model,
     Run,
@@ -101,6 +102,23 @@ def data_of(session: Session, version_id: int) -> dict[str, DatasetVersion]:
     """A version's data by role."""
     rows = session.execute(_DATA, {"version_id": version_id}).scalars()
     return {row.role: row.dataset_version for row in rows}
+
+
+def lineage(session: Session, version_id: int) -> list[DatasetVersion]:
+    """A version's data and everything that they were made from, oldest first."""
+    known = {row.id: row for row in data_of(session, version_id).values()}
+    young = set(known)
+    while young:
+        parents = session.scalars(
+            select(DatasetVersion)
+            .join(DatasetParent, DatasetParent.parent_id == DatasetVersion.id)
+            .options(joinedload(DatasetVersion.dataset))
+            .where(DatasetParent.child_id.in_(young))
+        )
+        found = {row.id: row for row in parents.unique()}
+        young = set(found) - set(known)
+        known.update(found)
+    return [known[number] for number in sorted(known)]
 
 
 def actor_names(session: Session) -> dict[int, str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, event, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
 
 from registry.domain.events import ActorAdded, Event
@@ -49,6 +50,8 @@ def _notice(session: RecordingSession, _: UOWTransaction) -> None:
 @event.listens_for(RecordingSession, "before_commit")
 def _refuse_unrecorded(session: RecordingSession) -> None:
     """However a commit is asked for, rows and entries come together."""
+    if session.in_nested_transaction():
+        return
     session.flush()
     if unaccounted := [*session.changed, *session.deleted_keys]:
         raise Defect(f"rows changed without an event: {', '.join(unaccounted)}")
@@ -142,10 +145,15 @@ class UnitOfWork:
 
     def _actor(self, name: str) -> ActorRow:
         row = self.session.execute(_ACTOR, {"name": name}).scalar()
-        if row is None:
-            row = ActorRow(name=name, created_at=self.at)
-            self.session.add(row)
-            self.session.flush()
-            self.actor = row
-            self.record(ActorAdded(f"actor:{row.id}", name))
+        if row is not None:
+            return row
+        row = ActorRow(name=name, created_at=self.at)
+        try:
+            with self.session.begin_nested():
+                self.session.add(row)
+        except IntegrityError:
+            # Another process of the same person was first.
+            return self.session.execute(_ACTOR, {"name": name}).scalar_one()
+        self.actor = row
+        self.record(ActorAdded(f"actor:{row.id}", name))
         return row

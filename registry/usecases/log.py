@@ -47,23 +47,21 @@ def log(
 
 
 def history(session: Session, ref: Ref) -> list[EntryView]:
-    """Everything that happened to a version: to itself, its runs, its deployments and its data."""
+    """Everything that happened to a version, its runs, its deployments, its data and their ancestors."""
     version = find.version(session, ref)
-    runs = set(session.scalars(select(Run.id).where(Run.version_id == version.id)))
+    data = find.lineage(session, version.id)
+    refs = [find.ref_of(row) for row in data]
+    runs = {
+        *session.scalars(select(Run.id).where(Run.version_id == version.id)),
+        *session.scalars(select(Run.id).where(Run.dataset_version_id.in_([row.id for row in data]))),
+        *session.scalars(select(RunOutput.run_id).where(RunOutput.ref.in_(refs))),
+    }
     deployments = session.scalars(select(Deployment.id).where(Deployment.version_id == version.id))
-    data = find.data_of(session, version.id)
-    made = session.scalars(
-        select(RunOutput.run_id).where(RunOutput.ref.in_([find.ref_of(row) for row in data.values()]))
-    )
-    checked = session.scalars(
-        select(Run.id).where(Run.dataset_version_id.in_([row.id for row in data.values()]))
-    )
-    runs |= {*made, *checked}
     subjects = [
         f"model:{ref}",
         *(f"run:{number}" for number in runs),
         *(f"deployment:{number}" for number in deployments),
-        *(f"dataset:{find.ref_of(row)}" for row in data.values()),
+        *(f"dataset:{found}" for found in refs),
     ]
     return log(session, subjects=subjects)
 

@@ -23,7 +23,7 @@ from registry.domain.events import (
     RunQueued,
 )
 from registry.domain.references import Ref
-from registry.domain.targets import criteria_digest
+from registry.domain.targets import Target, criteria_digest
 from registry.runner.lease import put_lease
 from registry.runner.processes import ProcessId
 from registry.runner.recording import metrics_digest
@@ -101,13 +101,13 @@ class Builder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.database.close()
-        for registry in self._opened.values():
-            registry.close()
 
     def acting(self, actor: str) -> Registry:
         """The registry, open for somebody."""
         if actor not in self._opened:
-            self._opened[actor] = Registry(self.home, actor)
+            registry = self._opened[actor] = Registry(self.home, actor)
+            # One cache of compiled statements for everybody: a test has no time to warm up several.
+            registry._database = self.database
         return self._opened[actor]
 
     # -- what people and plugins do ----------------------------------------------
@@ -155,13 +155,25 @@ class Builder:
                 runs.append(self._end(work, run, {}))
         return runs
 
-    def judge(self, ref: str, *findings: Finding, actor: str = "alice", kind: str = "check") -> list[int]:
-        """Evidence about what a version is now; returns the runs that made it."""
+    def judge(
+        self,
+        ref: str,
+        *findings: Finding,
+        actor: str = "alice",
+        kind: str = "check",
+        targets: Sequence[str] | None = None,
+    ) -> list[int]:
+        """Evidence about what a version is now, under other targets than its own if asked.
+
+        Returns the runs that made it.
+        """
         runs = []
         for finding in findings:
             with self.database.write(actor) as work:
                 version = find.version(work.session, Ref.parse(ref), lock=True)
                 run = self._run(work, finding.kind, kind, version=version, about=f"model:{ref}")
+                if targets is not None:
+                    run.criteria_digest = criteria_digest([Target.parse(target) for target in targets])
                 about = version.artifact_digest or version.digest
                 self._record(work, run, finding, about, f"model:{ref}", version)
                 runs.append(self._end(work, run, {}))
@@ -235,12 +247,12 @@ class Builder:
     # -- a whole life ------------------------------------------------------------
 
     def supply(self, ref: str, stage: str, *, reviewers: Sequence[str] = ("rita",)) -> None:
-        """Whatever the shipped policies ask for before a version may enter a stage."""
+        """Whatever the shipped policies ask for before a version may enter a stage; it is bob who trains."""
         registry = self.acting("alice")
         if stage == "designed":
             registry.design(ref, {"architecture": "encoder", "layers": "2"})
         elif stage == "trained":
-            self.train(ref)
+            self.train(ref, actor="bob")
         elif stage == "evaluated":
             self.judge(ref, GOOD_EVALUATION, kind="evaluate")
         elif stage == "deployed":

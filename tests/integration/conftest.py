@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 import pytest
 from conftest import administer
@@ -81,6 +81,59 @@ def lived(
         builder.bring(builder.plan("loans"), "retired")
         builder.queue(builder.plan("spam"))
     return url, home
+
+
+STAGES = ("planned", "prepared", "designed", "trained", "evaluated", "deployed", "monitored", "retired")
+At = Callable[[str], Builder]
+
+
+class Stages:
+    """Registries in which one version, loans/1, has come to a stage; made once, to be copied."""
+
+    def __init__(self, databases: Databases, initialised: str, folder: Path) -> None:
+        self._databases = databases
+        self._initialised = initialised
+        self._folder = folder
+        self._urls: dict[str, str] = {}
+
+    def copy(self, stage: str, home: Path) -> str:
+        """URL of a copy, whose home is laid out in a folder."""
+        if stage not in self._urls:
+            self._urls[stage] = self._make(stage, self._folder / stage)
+        shutil.copytree(self._folder / stage, home)
+        return self._databases.copy(self._urls[stage])
+
+    def _make(self, stage: str, home: Path) -> str:
+        before = STAGES[: STAGES.index(stage)]
+        url = self.copy(before[-1], home) if before else self._databases.copy(self._initialised)
+        with Builder(home, url) as builder:
+            if before:
+                builder.bring("loans/1", stage)
+            else:
+                builder.plan("loans")
+        return url
+
+
+@pytest.fixture(scope="session")
+def stages(databases: Databases, initialised: str, tmp_path_factory: pytest.TempPathFactory) -> Stages:
+    return Stages(databases, initialised, tmp_path_factory.mktemp("stages"))
+
+
+@pytest.fixture
+def at(databases: Databases, stages: Stages, tmp_path: Path) -> Iterator[At]:
+    """`at("evaluated")`: a registry whose version loans/1, planned by alice, has come that far."""
+    made: list[tuple[Builder, str]] = []
+
+    def open_at(stage: str) -> Builder:
+        home = tmp_path / f"home-{len(made)}"
+        url = stages.copy(stage, home)
+        made.append((Builder(home, url), url))
+        return made[-1][0]
+
+    yield open_at
+    for builder, url in made:
+        builder.database.close()
+        databases.drop(url)
 
 
 @pytest.fixture

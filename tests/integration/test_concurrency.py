@@ -34,7 +34,7 @@ with Registry(Home.at(home, database=url), actor) as opened:
     for name, args, options in json.loads(calls):
         try:
             result = getattr(opened, name)(*args, **options)
-            answer = getattr(result, "allowed", True)
+            answer = result if isinstance(result, bool) else getattr(result, "allowed", True)
         except RegistryError as error:
             answer = [type(error).__name__, error.message]
         print(json.dumps(answer), flush=True)

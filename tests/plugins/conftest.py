@@ -9,10 +9,17 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 
 from registry.extension import Trained
 from registry.extension.testing import dataset_input, run_plugin
 from registry.plugins.train.classifier import TrainClassifier
+
+# Other work on the machine must not decide whether a test is too slow.
+settings.register_profile(
+    "unhurried", settings.get_profile(settings.get_current_profile_name()), deadline=None
+)
+settings.load_profile("unhurried")
 
 GOOD = ("fine", "lovely", "great", "pleasant", "superb", "happy", "brilliant", "delightful")
 BAD = ("awful", "dreadful", "poor", "nasty", "horrid", "sad", "terrible", "boring")

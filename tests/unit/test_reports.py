@@ -230,7 +230,7 @@ def hostile_everywhere(text: str) -> str:
         tables={
             "groups": groups,
             text: [{text: text}],
-            "confusion": [{"true": text, "predicted": text, "rows": 3}],
+            "confusion": [{"true label": text, f"predicted {text}": 3}],
             "histograms": [{"feature": text, "low": 0, "high": 1, "reference_share": 1, "live_share": 1}],
         },
     )
