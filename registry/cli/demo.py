@@ -15,7 +15,7 @@ from registry.errors import BadInput, Defect
 
 _ROWS = 4000
 _SEED = 2024
-_TRAINING = "--set epochs=4 --set max_length=64 --set positive=granted"
+_TRAINING = "--set epochs=4 --set learning_rate=0.001 --set max_length=64 --set positive=granted"
 
 
 @click.command(epilog=example("phasegate demo", "PHASEGATE_HOME=/tmp/demo phasegate demo"))

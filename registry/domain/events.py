@@ -143,7 +143,6 @@ class StageDecided(Event):
     to: str
     allowed: bool
     digest: str
-    dossier: str
     blocking: list[str]
 
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from registry.domain.decision import Decision, Verdict
-from registry.domain.digests import digest_of
 from registry.domain.dossier import Dossier
 from registry.domain.events import StageDecided
 from registry.domain.references import Ref
@@ -47,7 +46,6 @@ def promote(work: UnitOfWork, ref: Ref, to: str) -> Decision:
     version = find.version(session, ref, lock=True)
     origin = version.stage
     verdict, dossier = _judge(session, version, to, work.at)
-    snapshot = as_json(dossier)
     row = DecisionRow(
         version_id=version.id,
         from_stage=origin,
@@ -56,7 +54,7 @@ def promote(work: UnitOfWork, ref: Ref, to: str) -> Decision:
         allowed=verdict.allowed,
         reason=verdict.reason,
         results=as_json(verdict.results),
-        dossier=snapshot,
+        dossier=as_json(dossier),
         created_at=work.at,
         created_by=work.actor.id,
     )
@@ -75,11 +73,7 @@ def promote(work: UnitOfWork, ref: Ref, to: str) -> Decision:
             )
         )
     blocking = [result.rule for result in verdict.blocking]
-    work.record(
-        StageDecided(
-            f"model:{ref}", row.id, origin, to, verdict.allowed, version.digest, digest_of(snapshot), blocking
-        )
-    )
+    work.record(StageDecided(f"model:{ref}", row.id, origin, to, verdict.allowed, version.digest, blocking))
     return Decision(str(ref), origin, to, version.digest, verdict, id=row.id)
 
 

@@ -110,7 +110,7 @@ def test_data_shows_its_facts_by_role(at: At) -> None:
     builder = at("planned")
     seen = dossier(builder, REF, "prepared").data
     assert set(seen) == {"train", "test"}
-    assert (seen["test"].REF, seen["test"].rows, seen["test"].licence) == ("loans-test/1", 500, "CC0")
+    assert (seen["test"].ref, seen["test"].rows, seen["test"].licence) == ("loans-test/1", 500, "CC0")
     assert set(seen["test"].evidence) == {finding.kind for finding in GOOD_DATA}
 
 
