@@ -20,7 +20,7 @@ _TRAINING = "--set epochs=4 --set learning_rate=0.001 --set max_length=64 --set 
 
 @click.command(epilog=example("phasegate demo", "PHASEGATE_HOME=/tmp/demo phasegate demo"))
 def demo() -> None:
-    """Live one version's whole life, refusals included, on data made here. About two minutes, offline.
+    """Live one version's whole life, refusals included, on data made here. Two to three minutes, offline.
 
     Works in $PHASEGATE_HOME, else in ./phasegate-demo. Every command that it prints is run as printed:
     afterwards the registry is yours to look around in.

@@ -30,19 +30,21 @@ def shipped_policies(lifecycle: Lifecycle | None = None) -> PolicyFile:
     """The default policies and their bindings, gate by gate in the order of the lifecycle.
 
     Args:
-        lifecycle: Whose stages they must fit; the default one if not given.
-
-    Raises:
-        BadDocument: A policy names a stage that another lifecycle does not have.
+        lifecycle: Only policies whose stages it has are given; the default one if not given.
     """
-    lifecycle = lifecycle or shipped_lifecycle()
+    default = shipped_lifecycle()
+    lifecycle = lifecycle or default
     texts = shipped_texts()
     order = [f"{stage}.yaml" for stage in lifecycle.stages]
     names = sorted(
         set(texts) - {LIFECYCLE}, key=lambda name: (order.index(name) if name in order else len(order), name)
     )
-    read = [parse_documents(texts[name], name, lifecycle) for name in names]
+    read = [parse_documents(texts[name], name, default) for name in names]
+    stages = set(lifecycle.stages)
+    policies = [policy for file in read for policy in file.policies]
+    fitting = [policy for policy in policies if stages.issuperset((*policy.match.to, *policy.match.origin))]
+    bound = {policy.name for policy in fitting}
     return PolicyFile(
-        tuple(policy for file in read for policy in file.policies),
-        tuple(binding for file in read for binding in file.bindings),
+        tuple(fitting),
+        tuple(binding for file in read for binding in file.bindings if binding.policy in bound),
     )

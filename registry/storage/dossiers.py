@@ -1,7 +1,8 @@
 """From rows to the dossier that a gate sees: the crossing between storage and policy.
 
 Every promotion comes through here with its locks held, so statements are built
-once, and columns are read instead of objects.
+once, and columns are read over the session's connection instead of objects over
+the session: half the time.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def build_dossier(session: Session, version: Version, to: str, at: datetime) -> 
     evidence, unusable = _evidence(session, version, about, data, at)
     targets = targets_of(version)
     criteria = criteria_digest(targets)
-    planner = session.execute(_ACTOR, {"id": version.created_by}).scalar_one()
+    planner = session.connection().execute(_ACTOR, {"id": version.created_by}).scalar_one()
     developers, active = _runs(session, version.id, planner)
     return Dossier(
         subject=SubjectFacts(
@@ -158,7 +159,8 @@ def build_dossier(session: Session, version: Version, to: str, at: datetime) -> 
         targets=tuple(_target(target, evidence[about], criteria) for target in targets),
         approvals=_approvals(session, version, to, developers),
         deployments=tuple(
-            DeploymentFacts(*row) for row in session.execute(_DEPLOYMENTS, {"version_id": version.id})
+            DeploymentFacts(*row)
+            for row in session.connection().execute(_DEPLOYMENTS, {"version_id": version.id})
         ),
         unusable=unusable,
     )
@@ -182,7 +184,7 @@ def _evidence(
 ) -> tuple[dict[str, dict[str, EvidenceFacts]], dict[str, str]]:
     """Newest current evidence per digest and kind, and why other evidence does not count."""
     digests = {about, *(row.digest for row in data.values())}
-    rows = session.execute(_EVIDENCE, {"digests": list(digests), "version_id": version.id})
+    rows = session.connection().execute(_EVIDENCE, {"digests": list(digests), "version_id": version.id})
     newest: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in rows:
         newest[row.subject][row.kind] = row
@@ -245,7 +247,7 @@ def _target(target: Target, evidence: Mapping[str, EvidenceFacts], criteria: str
 
 def _runs(session: Session, version_id: int, planner: str) -> tuple[tuple[str, ...], int]:
     """Who developed the version, and how many of its runs have not ended."""
-    rows = session.execute(_RUNS, {"version_id": version_id}).all()
+    rows = session.connection().execute(_RUNS, {"version_id": version_id}).all()
     developers = {planner, *(name for kind, _, name in rows if kind in DEVELOPING)}
     return tuple(sorted(developers)), sum(state in _UNENDED for _, state, _ in rows)
 
@@ -254,7 +256,10 @@ def _approvals(
     session: Session, version: Version, to: str, developers: Sequence[str]
 ) -> tuple[ApprovalFacts, ...]:
     """The last word of each person on this step."""
-    last = {row.name: row for row in session.execute(_APPROVALS, {"version_id": version.id, "to": to})}
+    last = {
+        row.name: row
+        for row in session.connection().execute(_APPROVALS, {"version_id": version.id, "to": to})
+    }
     return tuple(
         ApprovalFacts(
             actor=row.name,

@@ -22,7 +22,7 @@ _IN_FORCE = (
 
 def bound_policies(session: Session) -> tuple[BoundPolicy, ...]:
     """Every policy in force, in the order in which they were bound."""
-    rows = session.execute(_IN_FORCE)
+    rows = session.connection().execute(_IN_FORCE)
     bound = []
     for document, policy_id, digest in rows:
         key = (digest, repr(document))

@@ -22,7 +22,7 @@ def current_lifecycle(session: Session) -> Lifecycle:
     Raises:
         DatabaseUnusable: None was ever published: the registry was not initialised to its end.
     """
-    row = session.execute(_NEWEST).first()
+    row = session.connection().execute(_NEWEST).first()
     if row is None:
         raise DatabaseUnusable(
             "the registry has no lifecycle: its initialisation did not end", hint="phasegate init"

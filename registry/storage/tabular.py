@@ -77,20 +77,20 @@ def read_table(source: Path, encoding: str = "utf-8", columns: Sequence[str] = (
     for magic, what in _MAGIC.items():
         if start.startswith(magic):
             raise BadTable(f"{source.name} is {what}, not a table", hint="unpack or convert it first")
-    limit = int(os.environ.get("PHASEGATE_MAX_TEXT_BYTES", _MAX_TEXT_BYTES))
-    if size > limit:
+    if size > (limit := _limit()):
         raise BadTable(
             f"{source.name} has {size:,} bytes: text files are read up to {limit:,}",
             hint="convert it to Parquet first, or set PHASEGATE_MAX_TEXT_BYTES",
         )
-    if b"\x00" in start:
+    _check_known(encoding)
+    if "\x00" in start.decode(encoding, errors="replace"):
         raise BadTable(
             f"{source.name} is a binary file, not a table", hint="known: .csv, .tsv, .jsonl, .parquet"
         )
     _check_encoding(source, encoding)
     try:
         if source.suffix.lower() in (".jsonl", ".ndjson"):
-            return _json_lines(source)
+            return _json_lines(source, encoding)
         return _csv(source, encoding, columns, size)
     except pa.ArrowInvalid as cause:
         raise BadTable(f"{source.name} cannot be read as a table: {cause}") from cause
@@ -106,10 +106,16 @@ def _parquet(source: Path) -> pa.Table:
         raise BadTable(f"{source.name} is a damaged Parquet file: {cause}") from cause
 
 
-def _json_lines(source: Path) -> pa.Table:
+def _json_lines(source: Path, encoding: str) -> pa.Table:
+    import pyarrow as pa
     import pyarrow.json as pj
 
-    return pj.read_json(source, parse_options=pj.ParseOptions(newlines_in_values=False))
+    data = source.read_bytes().decode(encoding).encode()  # of JSON, Arrow reads UTF-8 only
+    return pj.read_json(
+        pa.BufferReader(data),
+        read_options=pj.ReadOptions(block_size=_block(len(data))),
+        parse_options=pj.ParseOptions(newlines_in_values=False),
+    )
 
 
 def _csv(source: Path, encoding: str, columns: Sequence[str], size: int) -> pa.Table:
@@ -126,12 +132,12 @@ def _csv(source: Path, encoding: str, columns: Sequence[str], size: int) -> pa.T
         _check_header(source, encoding, delimiter)
     table = pc.read_csv(
         source,
-        # One thread, so that a ragged row is named by its number; a block that holds the longest row.
+        # One thread, so that a ragged row is named by its number.
         read_options=pc.ReadOptions(
             use_threads=False,
             encoding=encoding,
             column_names=list(columns) or None,
-            block_size=max(min(size, 64 << 20), 1),
+            block_size=_block(size),
         ),
         parse_options=pc.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep),
     )
@@ -145,14 +151,31 @@ def _csv(source: Path, encoding: str, columns: Sequence[str], size: int) -> pa.T
     return table
 
 
-def _check_encoding(source: Path, encoding: str) -> None:
+def _block(size: int) -> int:
+    """Bytes that Arrow parses at a time: enough for the longest row."""
+    return max(min(size, 64 << 20), 1)
+
+
+def _limit() -> int:
+    """Most bytes of a text file."""
+    text = os.environ.get("PHASEGATE_MAX_TEXT_BYTES") or str(_MAX_TEXT_BYTES)
+    if not text.isdecimal():
+        raise BadTable(f"PHASEGATE_MAX_TEXT_BYTES is {text!r}", hint="give it a number of bytes")
+    return int(text)
+
+
+def _check_known(encoding: str) -> None:
     try:
-        decoder = codecs.getincrementaldecoder(encoding)()
+        "a".encode(encoding)
     except LookupError:
         raise BadTable(
             f"there is no encoding {encoding!r}", hint="for example utf-8, latin-1, cp1252"
         ) from None
-    position, line = 0, 1
+
+
+def _check_encoding(source: Path, encoding: str) -> None:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line = 1
     with source.open("rb") as stream:
         while True:
             block = stream.read(1 << 20)
@@ -164,9 +187,10 @@ def _check_encoding(source: Path, encoding: str) -> None:
                     f"{source.name} is not {encoding}: byte 0x{cause.object[cause.start]:02x} in line {line}",
                     hint="say what it is with --encoding, for example --encoding latin-1",
                 ) from cause
+            except UnicodeError as cause:
+                raise BadTable(f"{source.name} is not {encoding}: {cause}") from cause
             if not block:
                 return
-            position += len(block)
             line += block.count(b"\n")
 
 

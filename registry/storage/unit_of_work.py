@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, event, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -19,7 +19,7 @@ from registry.storage.tables.ledger import LedgerEntry, LedgerHead, LedgerNode
 from registry.storage.tables.people import ActorRow
 
 _HASH = 32
-_ACTOR = select(ActorRow).where(ActorRow.name == bindparam("name"))
+_ACTOR = select(ActorRow.id).where(ActorRow.name == bindparam("name"))
 _HEAD = select(LedgerHead.size, LedgerHead.frontier).where(LedgerHead.id == 1).with_for_update()
 _MOVE_HEAD = update(LedgerHead).where(LedgerHead.id == 1)
 _ADD_ENTRIES = insert(LedgerEntry)
@@ -73,6 +73,13 @@ def _refuse_bulk(state: ORMExecuteState) -> None:
         raise Defect(f"bulk statement on governed table {table}")
 
 
+class Acting(NamedTuple):
+    """Who acts in a transaction."""
+
+    id: int
+    name: str
+
+
 class UnitOfWork:
     """The open transaction of one actor.
 
@@ -89,7 +96,7 @@ class UnitOfWork:
         self.session = session
         self.at: datetime = now()
         self.last_entry = -1
-        self.actor = self._actor(check_name(actor, "the actor's name"))
+        self.actor = self._acting(check_name(actor, "the actor's name"))
 
     def record(self, happened: Event) -> None:
         """Account for what was changed: one entry, written at commit."""
@@ -143,17 +150,18 @@ class UnitOfWork:
         self.session.pending.clear()
         self.last_entry = tree.size - 1
 
-    def _actor(self, name: str) -> ActorRow:
-        row = self.session.execute(_ACTOR, {"name": name}).scalar()
-        if row is not None:
-            return row
+    def _acting(self, name: str) -> Acting:
+        """The actor's row; made, and accounted for, when somebody acts for the first time."""
+        known = self.session.connection().execute(_ACTOR, {"name": name}).scalar()
+        if known is not None:
+            return Acting(known, name)
         row = ActorRow(name=name, created_at=self.at)
         try:
             with self.session.begin_nested():
                 self.session.add(row)
         except IntegrityError:
             # Another process of the same person was first.
-            return self.session.execute(_ACTOR, {"name": name}).scalar_one()
-        self.actor = row
+            return Acting(self.session.connection().execute(_ACTOR, {"name": name}).scalar_one(), name)
+        self.actor = Acting(row.id, name)
         self.record(ActorAdded(f"actor:{row.id}", name))
-        return row
+        return self.actor

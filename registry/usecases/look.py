@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, joinedload
 
+from registry.domain.lifecycle import Lifecycle
 from registry.domain.references import Ref
 from registry.errors import NotFound
 from registry.storage import find
@@ -29,6 +31,7 @@ from registry.storage.tables import (
     RunOutput,
     System,
     Version,
+    VersionData,
 )
 from registry.usecases.views import (
     ApprovalView,
@@ -131,17 +134,33 @@ def versions(session: Session, *, model: str = "", stage: str = "") -> list[Vers
         query = query.where(Model.name == model)
     if stage:
         query = query.where(Version.stage == current_lifecycle(session).check_stage(stage))
-    return [_version(session, row, {}, {}) for row in session.scalars(query)]
+    rows = list(session.scalars(query))
+    lifecycle, names, data = current_lifecycle(session), find.actor_names(session), _data(session)
+    return [_version(row, lifecycle, data[row.id], names) for row in rows]
+
+
+def _data(session: Session) -> dict[int, dict[str, str]]:
+    """Every version's data: version -> role -> `loans/1`."""
+    linked = (
+        select(VersionData.version_id, VersionData.role, Dataset.name, DatasetVersion.number)
+        .join(DatasetVersion, DatasetVersion.id == VersionData.dataset_version_id)
+        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+        .order_by(VersionData.role)
+    )
+    found: dict[int, dict[str, str]] = defaultdict(dict)
+    for version_id, role, name, number in session.execute(linked):
+        found[version_id][role] = f"{name}/{number}"
+    return found
 
 
 def version(session: Session, ref: Ref) -> VersionView:
     """One version, with its data."""
     row = find.version(session, ref)
     data = {role: find.ref_of(found) for role, found in find.data_of(session, row.id).items()}
-    return _version(session, row, data, find.actor_names(session))
+    return _version(row, current_lifecycle(session), data, find.actor_names(session))
 
 
-def _version(session: Session, row: Version, data: dict[str, str], names: dict[int, str]) -> VersionView:
+def _version(row: Version, lifecycle: Lifecycle, data: dict[str, str], names: dict[int, str]) -> VersionView:
     return VersionView(
         ref=find.ref_of(row),
         stage=row.stage,
@@ -154,9 +173,9 @@ def _version(session: Session, row: Version, data: dict[str, str], names: dict[i
         design=row.design,
         artifact=row.artifact_digest or "",
         digest=row.digest,
-        following=list(current_lifecycle(session).following(row.stage)) if names else [],
+        following=list(lifecycle.following(row.stage)),
         created_at=row.created_at,
-        created_by=names.get(row.created_by, ""),
+        created_by=names[row.created_by],
     )
 
 

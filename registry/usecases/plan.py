@@ -99,7 +99,7 @@ def link_data(work: UnitOfWork, ref: Ref, data: Mapping[str, str | None]) -> Ver
     session = work.session
     version = find.version(session, ref, lock=True)
     current_lifecycle(session).check_work("data", version.stage, str(ref))
-    rows = _datasets(work, {role: text for role, text in data.items() if text})
+    rows = _datasets(work, {role: text for role, text in data.items() if text is not None})
     for role, text in data.items():
         link = session.get(VersionData, (version.id, role))
         if text is None:

@@ -229,11 +229,12 @@ class Builder:
             row.stopped_at = work.at
             work.record(DeploymentStopped(f"deployment:{number}", ref, "retired"))
 
-    def queue(self, ref: str, *, actor: str = "alice") -> int:
+    def queue(self, ref: str, *, actor: str = "alice", seed: int = 0) -> int:
         """A run that is waiting for its supervisor, with a lease."""
         with self.database.write(actor) as work:
             version = find.version(work.session, Ref.parse(ref), lock=True)
-            run = self._run(work, "bias", "check", version=version, about=f"model:{ref}", state="queued")
+            about = f"model:{ref}"
+            run = self._run(work, "bias", "check", version=version, about=about, state="queued", seed=seed)
             put_lease(work.session.connection(), run.id, run.token, ProcessId.of())
             return run.id
 
@@ -289,6 +290,7 @@ class Builder:
         version: Version | None = None,
         dataset: DatasetVersion | None = None,
         state: str = "running",
+        seed: int = 0,
     ) -> Run:
         run = Run(
             plugin=plugin,
@@ -297,7 +299,7 @@ class Builder:
             version_id=version.id if version else None,
             dataset_version_id=dataset.id if dataset else None,
             config={},
-            seed=0,
+            seed=seed,
             engine="local",
             environment={},
             criteria_digest=criteria_digest(targets_of(version)) if version else "",
@@ -315,7 +317,7 @@ class Builder:
         work.session.add(
             RunInput(run_id=run.id, role="subject", ref=about.partition(":")[2], digest=digest_of(read))
         )
-        work.record(RunQueued(f"run:{run.id}", plugin, about, {}, 0, run.criteria_digest))
+        work.record(RunQueued(f"run:{run.id}", plugin, about, {}, seed, run.criteria_digest))
         return run
 
     def _record(

@@ -6,11 +6,12 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
 import pytest
 from conftest import administer
+from integration.builder import Builder
 from sqlalchemy import URL, make_url
 
-from integration.builder import Builder
 from registry.api import Registry
 from registry.storage.database import Database
 
@@ -170,6 +171,16 @@ def lived_builder(databases: Databases, lived: tuple[str, Path], tmp_path: Path)
     with Builder(tmp_path / "home", copied) as made:
         yield made
     databases.drop(copied)
+
+
+@pytest.fixture(scope="session")
+def shared(databases: Databases, lived: tuple[str, Path]) -> Iterator[Database]:
+    """One database with rows in every table for all tests that leave nothing behind in it."""
+    url = databases.copy(lived[0])
+    database = Database(url, lock_timeout=5)
+    yield database
+    database.close()
+    databases.drop(url)
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ from registry.storage.tables import Base
 
 TABLES = Base.metadata.sorted_tables
 # Only what a row's ledger entry accounts for can be missed when it changes.
-GOVERNED = {mapper.class_.__tablename__: mapper.class_ for mapper in Base.registry.mappers if mapper.class_.governed}
+GOVERNED = {
+    mapper.class_.__tablename__: mapper.class_ for mapper in Base.registry.mappers if mapper.class_.governed
+}
 
 
 def contents(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:

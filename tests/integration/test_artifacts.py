@@ -69,7 +69,9 @@ def test_what_was_put_is_fetched(store: ArtifactStore, tmp_path: Path) -> None:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(
-        st.from_regex(r"[a-zé][a-z ]{0,5}(/[a-z]{1,5}){0,2}\.x", fullmatch=True), st.binary(max_size=64), min_size=1
+        st.from_regex(r"[a-zé][a-z ]{0,5}(/[a-z]{1,5}){0,2}\.x", fullmatch=True),
+        st.binary(max_size=64),
+        min_size=1,
     )
 )
 def test_any_folder_comes_back(tmp_path: Path, files: dict[str, bytes]) -> None:
@@ -115,7 +117,10 @@ def test_changed_bytes_are_never_handed_out(local: ArtifactStore, tmp_path: Path
         local.fetch(stored.digest, stored.manifest)
     assert caught.value.hint == "phasegate audit verify --artifacts"
     assert list((tmp_path / "cache").iterdir()) == []
-    assert [problem.partition(" ")[0] for problem in local.problems(stored.manifest)] == ["a.txt", "deep/same.txt"]
+    assert [problem.partition(" ")[0] for problem in local.problems(stored.manifest)] == [
+        "a.txt",
+        "deep/same.txt",
+    ]
 
 
 def test_lost_bytes_are_said_to_be_lost(local: ArtifactStore, tmp_path: Path) -> None:
@@ -197,7 +202,9 @@ def test_a_file_name_that_is_no_text_is_refused(local: ArtifactStore, tmp_path: 
         local.put(folder)
 
 
-@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: (path / "deep").mkdir(parents=True)])
+@pytest.mark.parametrize(
+    "make", [lambda path: path.mkdir(), lambda path: (path / "deep").mkdir(parents=True)]
+)
 def test_an_empty_folder_is_no_artifact(store: ArtifactStore, tmp_path: Path, make: object) -> None:
     make(tmp_path / "made")  # type: ignore[operator]
     with pytest.raises(BadInput, match="holds no files"):
@@ -224,11 +231,15 @@ def test_two_runs_that_fetch_the_same_at_once(local: ArtifactStore, tmp_path: Pa
 
     wanted = []
     for number in range(40):
-        stored = local.put(lay_out(tmp_path / f"made-{number}", {f"{n}.txt": b"%d" % number for n in range(8)}))
+        stored = local.put(
+            lay_out(tmp_path / f"made-{number}", {f"{n}.txt": b"%d" % number for n in range(8)})
+        )
         wanted.append((stored.digest, stored.manifest))
     command = [sys.executable, "-c", FETCH, local.url, str(tmp_path / "cache"), json.dumps(wanted)]
     processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         for _ in range(2)
     ]
     for process in processes:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, insert, inspect, select, text, update
-from sqlalchemy.orm import Session
-
 from integration.builder import Builder
 from integration.conftest import Databases
 from integration.tables import GOVERNED
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, insert, inspect, select, text, update
+from sqlalchemy.orm import Session
+
 from registry.ledger.entries import make_entry
 from registry.ledger.merkle import Tree, leaf_hash
 from registry.storage.artifacts import ArtifactStore
@@ -57,7 +57,9 @@ class Forger:
             leaf = leaf_hash(entry.header)
             self.execute(update(ENTRIES).where(ENTRIES.c.index == entry.index).values(leaf=leaf))
             tree, finished = tree.append(leaf)
-            nodes += [{"level": node.level, "position": node.position, "hash": node.hash} for node in finished]
+            nodes += [
+                {"level": node.level, "position": node.position, "hash": node.hash} for node in finished
+            ]
         self.execute(delete(NODES))
         self.connection.execute(insert(NODES), nodes)
         self.execute(update(HEAD).values(size=tree.size, frontier=b"".join(tree.frontier)))
@@ -92,7 +94,9 @@ def test_an_honest_registry(forger: Forger) -> None:
     tree = Tree()
     for entry in entries:
         tree, _ = tree.append(leaf_hash(entry.header))
-    rows = sum(forger.connection.scalar(select(text("count(*)")).select_from(t.__table__)) for t in GOVERNED.values())
+    rows = sum(
+        forger.connection.scalar(select(text("count(*)")).select_from(t.__table__)) for t in GOVERNED.values()
+    )
     assert audit.ok
     assert (audit.size, audit.root, audit.rows) == (len(entries), tree.root.hex(), rows)
 
@@ -148,7 +152,13 @@ def test_a_deleted_row(forger: Forger, name: str) -> None:
 @pytest.mark.parametrize("name", sorted(GOVERNED))
 def test_an_inserted_row(forger: Forger, name: str) -> None:
     table, row, _, _ = some_row(forger, name)
-    fresh = {"id": 1000, "name": "forged", "in_force": None, "unbound_at": row.get("bound_at"), "number": 1000}
+    fresh = {
+        "id": 1000,
+        "name": "forged",
+        "in_force": None,
+        "unbound_at": row.get("bound_at"),
+        "number": 1000,
+    }
     fresh |= {"role": "forged", "decision_id": 1000, "parent_id": 1000, "digest": "sha256:" + "0" * 64}
     row |= {column: value for column, value in fresh.items() if column in row}
     forger.execute(insert(table).values(row))

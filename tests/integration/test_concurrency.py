@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from integration.builder import Builder
 from sqlalchemy import func, select
 
-from integration.builder import Builder
 from registry.api import Registry
 from registry.storage.database import Database
 from registry.storage.home import Home
@@ -97,7 +97,9 @@ def test_one_of_two_promotions_at_once_wins(builder: Builder) -> None:
     first = builder.plan("m0")
     alice = builder.acting("alice")
     data = dict(alice.version(first).data)
-    refs = [first] + [alice.plan(f"m{n}", system="credit", targets=["f1>=0.9"], data=data).ref for n in range(1, 8)]
+    refs = [first] + [
+        alice.plan(f"m{n}", system="credit", targets=["f1>=0.9"], data=data).ref for n in range(1, 8)
+    ]
     calls: list[Call] = [("promote", [ref, "prepared"], {}) for ref in refs]
     one, other = together(builder.home.root, url_of(builder), [("bob", calls), ("carol", calls)])
     for ref, answers in zip(refs, zip(one, other, strict=True), strict=True):
@@ -107,7 +109,9 @@ def test_one_of_two_promotions_at_once_wins(builder: Builder) -> None:
         assert alice.version(ref).stage == "prepared"
         assert [decision.allowed for decision in alice.decisions(ref)] == [True]
     with builder.database.read() as session:
-        moves = session.execute(select(TransitionRow.version_id, func.count()).group_by(TransitionRow.version_id))
+        moves = session.execute(
+            select(TransitionRow.version_id, func.count()).group_by(TransitionRow.version_id)
+        )
         assert [count for _, count in moves] == [1] * len(refs)
     decided = [entry.subject for entry in alice.log(action="stage-decided")]
     assert sorted(decided) == sorted(f"model:{ref}" for ref in refs)
@@ -137,9 +141,13 @@ def test_writers_of_different_things_lose_nothing(builder: Builder) -> None:
     assert audit.ok
     assert audit.size == size + 80 + 1  # and dave
     with builder.database.read() as session:
-        assert session.scalars(select(LedgerEntry.index).order_by(LedgerEntry.index)).all() == list(range(audit.size))
+        assert session.scalars(select(LedgerEntry.index).order_by(LedgerEntry.index)).all() == list(
+            range(audit.size)
+        )
     for mine in names:  # each one's entries are in the order in which they were made
-        of_mine = [entry.subject for entry in auditor.log() if entry.subject in {f"system:{name}" for name in mine}]
+        of_mine = [
+            entry.subject for entry in auditor.log() if entry.subject in {f"system:{name}" for name in mine}
+        ]
         assert of_mine == [f"system:{name}" for name in mine]
 
 

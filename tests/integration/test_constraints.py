@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from integration.tables import TABLES
 from sqlalchemy import CheckConstraint, Connection, Table, UniqueConstraint, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from integration.conftest import Databases
-from integration.tables import TABLES
 from registry.storage.database import Database
 from registry.storage.tables import APPEND_ONLY, Base
 
@@ -31,18 +30,9 @@ FROZEN = (*APPEND_ONLY, "ledger_nodes")
 LOOSE = ("run_leases", "run_metrics", "version_data")
 
 
-@pytest.fixture(scope="module")
-def shared(databases: Databases, lived: tuple[str, Any]) -> Iterator[Database]:
-    """One database for all of these tests: each works in a transaction that it gives up."""
-    url = databases.copy(lived[0])
-    database = Database(url, lock_timeout=5)
-    yield database
-    database.close()
-    databases.drop(url)
-
-
 @pytest.fixture
 def connection(shared: Database) -> Iterator[Connection]:
+    """A transaction that is given up at the end of the test."""
     with shared.engine.connect() as opened:
         yield opened
         opened.rollback()
@@ -192,7 +182,9 @@ def test_every_check_is_tried() -> None:
 
 
 def test_a_run_is_about_one_thing(connection: Connection) -> None:
-    versions, datasets = (connection.scalar(select(table(t).c.id).limit(1)) for t in ("versions", "dataset_versions"))
+    versions, datasets = (
+        connection.scalar(select(table(t).c.id).limit(1)) for t in ("versions", "dataset_versions")
+    )
     with pytest.raises(IntegrityError, match="ck_runs_one_subject"):
         connection.execute(
             table("runs").insert(),
@@ -232,7 +224,14 @@ def test_a_row_points_at_something_that_is_there(
     connection: Connection, name: str, other: str, column: str
 ) -> None:
     row = another(row_of(connection, table(name), having=column))
-    fresh = {"name": "another", "digest": "another", "in_force": "another", "number": 99, "index": 10_000, "role": "another"}
+    fresh = {
+        "name": "another",
+        "digest": "another",
+        "in_force": "another",
+        "number": 99,
+        "index": 10_000,
+        "role": "another",
+    }
     row |= {key: value for key, value in fresh.items() if key in row}
     if "decision_id" in row:  # each decision moves a version once
         connection.execute(table("decisions").insert(), another(row_of(connection, table("decisions"))))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-
 from integration.builder import FAIR, GOOD_DATA, GOOD_EVALUATION, GOOD_TRAINING, SAFE, Builder, Finding
 from integration.conftest import At
+
 from registry.domain.dossier import ApprovalFacts, Dossier, TargetFacts
 from registry.domain.references import Ref
 from registry.errors import BadInput
@@ -48,7 +48,8 @@ def test_evidence_about_an_older_artifact_is_stale(at: At) -> None:
     seen = dossier(builder, REF, "trained")
     assert set(seen.evidence) == {"run.train"}
     assert seen.unusable == dict.fromkeys(
-        ["eval.performance", "check.bias", "eval.security"], "stale: an older artifact of this version has some"
+        ["eval.performance", "check.bias", "eval.security"],
+        "stale: an older artifact of this version has some",
     )
 
 
@@ -79,7 +80,9 @@ def test_expired_evidence_does_not_count(at: At) -> None:
     assert "check.bias" not in seen.evidence
     assert seen.unusable == {"check.bias": f"expired on {seen.now:%Y-%m-%d}"}
     blocking = builder.acting("alice").promote(REF, "deployed").verdict.blocking
-    assert any("expired on" in result.message for result in blocking if result.rule.startswith("group-fairness"))
+    assert any(
+        "expired on" in result.message for result in blocking if result.rule.startswith("group-fairness")
+    )
 
 
 def test_evidence_that_holds_for_a_while_counts_meanwhile(at: At) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from sqlalchemy import select
-
 from integration.builder import GOOD_DATA, QUIET_WINDOW, SAFE, Finding
 from integration.conftest import At
-from registry.domain.digests import digest_of
+from sqlalchemy import select
+
 from registry.domain.references import Ref
 from registry.errors import NoSuchStage, NoSuchTransition, NotFound, WrongStage
 from registry.storage import find
 from registry.storage.tables import DecisionRow, LedgerEntry, TransitionRow
+from registry.storage.tables.base import row_digest, row_key
 
 ROAD = ("prepared", "designed", "trained", "evaluated", "deployed", "monitored", "retired")
 # What the shipped gate misses when nothing was done for it.
@@ -60,7 +60,9 @@ def test_from_planned_to_retired(at: At) -> None:
         assert entry.payload["decision"] == decision.id
         assert entry.payload["allowed"] is decision.allowed
         assert entry.payload["blocking"] == [result.rule for result in decision.verdict.blocking]
-        assert [result["rule"] for result in view.results] == [result.rule for result in decision.verdict.results]
+        assert [result["rule"] for result in view.results] == [
+            result.rule for result in decision.verdict.results
+        ]
         assert entry.at == view.at
 
     # A transition for each that was allowed, and for none that was refused.
@@ -72,13 +74,15 @@ def test_from_planned_to_retired(at: At) -> None:
         assert [(move.from_stage, move.to_stage, move.decision_id) for move in moves] == [
             (decision.origin, decision.to, decision.id) for decision in recorded if decision.allowed
         ]
-        # The dossier that was seen is kept whole, and the ledger holds its digest.
+        # The dossier that was seen is kept whole, and the ledger holds the digest of its row.
         for row in session.scalars(select(DecisionRow).where(DecisionRow.version_id == version.id)):
             (payload,) = session.scalars(
-                select(LedgerEntry.payload).where(LedgerEntry.index == recorded[[d.id for d in recorded].index(row.id)].entry)
+                select(LedgerEntry.payload).where(
+                    LedgerEntry.index == recorded[[d.id for d in recorded].index(row.id)].entry
+                )
             )
             assert payload is not None
-            assert json.loads(payload)["event"]["dossier"] == digest_of(row.dossier)
+            assert json.loads(payload)["rows"][row_key(row)] == row_digest(row)
             assert row.dossier["subject"]["stage"] == row.from_stage
 
     history = alice.history(ref)
@@ -161,7 +165,12 @@ def test_what_was_only_planned_can_be_given_up_unless_it_runs(at: At) -> None:
     ("to", "error", "says", "hint"),
     [
         ("deployd", NoSuchStage, "there is no stage 'deployd'", "did you mean 'deployed'?"),
-        ("deployed", NoSuchTransition, "deployed cannot follow planned", "from planned it can go to: prepared, retired"),
+        (
+            "deployed",
+            NoSuchTransition,
+            "deployed cannot follow planned",
+            "from planned it can go to: prepared, retired",
+        ),
         ("planned", NoSuchTransition, "it is planned already", "phasegate model history shows who moved it"),
     ],
 )
@@ -196,7 +205,9 @@ def test_work_outside_its_stage_is_refused(at: At) -> None:
     alice = at("trained").acting("alice")
     with pytest.raises(WrongStage, match="data is done while a version is planned; loans/1 is trained"):
         alice.link_data(ref, {"test": "loans-test/1"})
-    with pytest.raises(WrongStage, match="design is done while a version is planned or prepared or designed") as caught:
+    with pytest.raises(
+        WrongStage, match="design is done while a version is planned or prepared or designed"
+    ) as caught:
         alice.design(ref, {"layers": "4"})
     assert caught.value.hint == "phasegate promote loans/1 designed"
 

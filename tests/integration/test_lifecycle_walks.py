@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,13 +23,13 @@ metadata: {name: open}
 stages: [draft, built, checked, live, gone]
 steps:
   - {from: draft, to: built, open: true}
-  - {from: built, to: [checked], open: true}
+  - {from: built, to: checked, open: true}
   - {from: checked, to: live, open: true}
   - {from: [built, checked], to: draft, open: true, why: rework}
   - {from: live, to: checked, open: true, why: withdrawn}
   - {from: any, to: gone, open: true}
 work: {data: [draft], design: [draft, built], train: [built], deploy: [live], retire: [draft, built, checked, live]}
-""".replace("to: [checked]", "to: checked")
+"""
 LIFECYCLE = parse_lifecycle(OPEN, "open.yaml")
 
 
@@ -62,7 +63,7 @@ def test_policies_that_fit_a_lifecycle_are_in_force(fresh: Registry, tmp_path: P
     file.write_text(
         "kind: Lifecycle\nmetadata: {name: short}\nstages: [planned, prepared, retired]\n"
         "steps: [{from: planned, to: prepared}, {from: any, to: retired}]\n"
-        "work: {data: [planned], design: [], train: [], deploy: [], retire: [planned]}\n"
+        "work: {data: [planned], design: [planned], train: [prepared], deploy: [prepared], retire: [planned]}\n"
     )
     fresh.initialise(lifecycle=file)
     assert {stage for policy in fresh.policies() for stage in policy.stages} == {"prepared", "retired"}
@@ -84,7 +85,7 @@ def test_making_a_registry_again_changes_nothing(fresh: Registry, file: Path) ->
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (OPEN.replace("to: live", "to: alive"), "open.yaml:8:25: there is no stage 'alive'"),
+        (OPEN.replace("train: [built]", "train: [bilt]"), "open.yaml:12:55: there is no stage 'bilt'"),
         ("kind: [", "open.yaml:1"),
         ("", "open.yaml"),
     ],
@@ -100,7 +101,9 @@ def test_a_lifecycle_file_that_cannot_be_used_makes_nothing(
 
 
 @pytest.mark.parametrize("spoil", [lambda file: file.unlink(), lambda file: file.write_bytes(b"\xff\xfe")])
-def test_a_lifecycle_file_that_cannot_be_read_makes_nothing(fresh: Registry, file: Path, spoil: object) -> None:
+def test_a_lifecycle_file_that_cannot_be_read_makes_nothing(
+    fresh: Registry, file: Path, spoil: object
+) -> None:
     spoil(file)  # type: ignore[operator]
     with pytest.raises(BadDocument, match="cannot be read"):
         fresh.initialise(lifecycle=file)
@@ -110,20 +113,14 @@ def test_a_lifecycle_file_that_cannot_be_read_makes_nothing(fresh: Registry, fil
 class Walk(RuleBasedStateMachine):
     """Two versions that are moved about; a model in memory says where each must be."""
 
-    template: str
-
     @initialize()
     def begin(self) -> None:
         self.folder = TemporaryDirectory()
-        self.registry = Registry.open(self.folder.name, actor="alice", create=False) if False else self.make()
+        Path(self.folder.name, "registry.db").write_bytes(template())
+        self.registry = Registry.open(self.folder.name, actor="alice")
         self.registry.add_system("support", purpose="answers mail", risk_tier="minimal")
         self.stages = {self.registry.plan("mail", system="support").ref: "draft" for _ in range(2)}
         self.moves: dict[str, list[tuple[str, str]]] = {ref: [] for ref in self.stages}
-
-    def make(self) -> Registry:
-        home = Path(self.folder.name)
-        (home / "registry.db").write_bytes(template())
-        return Registry.open(home, actor="alice")
 
     @rule(which=st.integers(0, 1), to=st.sampled_from(LIFECYCLE.stages))
     def promote(self, which: int, to: str) -> None:
@@ -139,8 +136,6 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def the_registry_agrees(self) -> None:
-        if not hasattr(self, "stages"):
-            return
         for ref, stage in self.stages.items():
             assert self.registry.version(ref).stage == stage
             assert [(d.origin, d.to) for d in self.registry.decisions(ref)] == self.moves[ref]
@@ -153,19 +148,15 @@ class Walk(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-_TEMPLATE: list[bytes] = []
-
-
+@cache
 def template() -> bytes:
-    """A registry file with the open lifecycle, made once."""
-    if not _TEMPLATE:
-        with TemporaryDirectory() as folder:
-            file = Path(folder, "open.yaml")
-            file.write_text(OPEN)
-            with Registry(Home.at(folder), "root") as registry:
-                registry.initialise(lifecycle=file)
-            _TEMPLATE.append(Path(folder, "registry.db").read_bytes())
-    return _TEMPLATE[0]
+    """A registry file with the open lifecycle."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "open.yaml")
+        file.write_text(OPEN)
+        with Registry(Home.at(folder), "root") as registry:
+            registry.initialise(lifecycle=file)
+        return Path(folder, "registry.db").read_bytes()
 
 
 TestWalk = Walk.TestCase

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from integration.tables import TABLES, contents, contents_of
 from sqlalchemy import Connection, inspect, text
 
-from integration.tables import TABLES, contents, contents_of
 from registry.api import Registry
 from registry.errors import DatabaseUnusable
 from registry.storage.database import Database
@@ -126,7 +126,9 @@ def test_every_revision_has_a_way_up_and_down(empty_database: Database) -> None:
 def cut_off(database: Database, statement: str) -> None:
     """Kill a process that migrates, after it has run a statement."""
     url = database.url.render_as_string(hide_password=False)
-    process = subprocess.Popen([sys.executable, "-c", CUT_OFF, url, statement], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", CUT_OFF, url, statement], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     with process:
         assert process.stdout.readline() == "half way\n"

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from integration.builder import Builder
+from integration.tables import contents
 from sqlalchemy import Engine, create_engine, inspect, make_url, text
 
 import registry
-from integration.builder import Builder
-from integration.tables import contents
 from registry.api import Registry
 from registry.errors import BadInput, DatabaseUnusable
 from registry.storage.home import Home
@@ -105,7 +105,9 @@ def test_half_migrated(builder: Builder, tmp_path: Path, statement: str, count: 
     builder.database.close()
     execute(url, statement)
     for error in refused_by_all(tmp_path, url):
-        assert error.message == f"the database is half migrated: it has tables, and {count} revisions, not one"
+        assert (
+            error.message == f"the database is half migrated: it has tables, and {count} revisions, not one"
+        )
         assert error.hint == "restore the backup that was made before the upgrade"
 
 
@@ -232,7 +234,9 @@ class TestSQLite:
             opened.add_system("support", purpose="answers mail", risk_tier="minimal")
         file = tmp_path / "registry.db"
         before = hashlib.sha256(file.read_bytes()).hexdigest()
-        with registry.open(tmp_path, database=f"sqlite:///file:{file}?{mode}&uri=true", actor="bob") as opened:
+        with registry.open(
+            tmp_path, database=f"sqlite:///file:{file}?{mode}&uri=true", actor="bob"
+        ) as opened:
             assert opened.verify().ok
             assert [system.name for system in opened.systems()] == ["support"]
             with pytest.raises(DatabaseUnusable, match="is read-only") as caught:

@@ -13,7 +13,9 @@ from registry.domain.references import Ref
 from registry.errors import BadInput, BadName, BadReference
 
 LETTERS = string.ascii_letters + string.digits
-names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", fullmatch=True).filter(lambda name: ".." not in name)
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", fullmatch=True).filter(
+    lambda name: ".." not in name
+)
 refs = st.builds(Ref, names, st.integers(1, 999_999_999))
 
 

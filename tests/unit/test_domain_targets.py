@@ -27,7 +27,12 @@ def test_a_target_reads_back_exactly(target: Target) -> None:
 
 @pytest.mark.parametrize(
     ("text", "written"),
-    [("f1>=0.90", "f1>=0.9"), (" f1 >= .9 ", "f1>=0.9"), ("rows>100", "rows>100"), ("ece<=1e-2", "ece<=0.01")],
+    [
+        ("f1>=0.90", "f1>=0.9"),
+        (" f1 >= .9 ", "f1>=0.9"),
+        ("rows>100", "rows>100"),
+        ("ece<=1e-2", "ece<=0.01"),
+    ],
 )
 def test_a_target_is_written_as_people_write_it(text: str, written: str) -> None:
     assert str(Target.parse(text)) == written
@@ -47,7 +52,21 @@ def test_any_text_is_a_finite_target_or_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "f1", "f1>=", ">=1", "f1==1", "f1=>1", "f1>=nan", "f1>=inf", "f1>=1e999", "f1>=0,9", "f1>=1%", "1f>=1", "f1>=e"],
+    [
+        "",
+        "f1",
+        "f1>=",
+        ">=1",
+        "f1==1",
+        "f1=>1",
+        "f1>=nan",
+        "f1>=inf",
+        "f1>=1e999",
+        "f1>=0,9",
+        "f1>=1%",
+        "1f>=1",
+        "f1>=e",
+    ],
 )
 def test_what_is_no_target_is_refused(text: str) -> None:
     with pytest.raises(BadTarget):

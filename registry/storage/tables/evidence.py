@@ -35,7 +35,7 @@ class EvidenceRow(Base):
     summary: Mapped[str]
     tables: Mapped[dict[str, Any]] = mapped_column(JSON)
     files_digest: Mapped[str | None] = mapped_column(ForeignKey("artifacts.digest"))
-    producer: Mapped[str] = mapped_column(String(120))
+    producer: Mapped[str] = mapped_column(String(201))
     criteria_digest: Mapped[str] = mapped_column(String(71))
     created_at: Mapped[datetime]
     created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))

@@ -73,8 +73,8 @@ class DecisionRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), index=True)
-    from_stage: Mapped[str] = mapped_column(String(40))
-    to_stage: Mapped[str] = mapped_column(String(40))
+    from_stage: Mapped[str] = mapped_column(String(100))
+    to_stage: Mapped[str] = mapped_column(String(100))
     digest: Mapped[str] = mapped_column(String(71))
     allowed: Mapped[bool]
     reason: Mapped[str]
@@ -93,8 +93,8 @@ class TransitionRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), index=True)
     decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"), unique=True)
-    from_stage: Mapped[str] = mapped_column(String(40))
-    to_stage: Mapped[str] = mapped_column(String(40))
+    from_stage: Mapped[str] = mapped_column(String(100))
+    to_stage: Mapped[str] = mapped_column(String(100))
     created_at: Mapped[datetime]
     created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))
 
@@ -110,7 +110,7 @@ class ApprovalRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), index=True)
-    to_stage: Mapped[str] = mapped_column(String(40))
+    to_stage: Mapped[str] = mapped_column(String(100))
     digest: Mapped[str] = mapped_column(String(71))
     verdict: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str]

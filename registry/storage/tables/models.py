@@ -65,7 +65,7 @@ class Version(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     model_id: Mapped[int] = mapped_column(ForeignKey("models.id"), index=True)
     number: Mapped[int]
-    stage: Mapped[str] = mapped_column(String(40), index=True)
+    stage: Mapped[str] = mapped_column(String(100), index=True)
     plan: Mapped[dict[str, Any]] = mapped_column(JSON)
     design: Mapped[dict[str, Any]] = mapped_column(JSON)
     artifact_digest: Mapped[str | None] = mapped_column(ForeignKey("artifacts.digest"), index=True)
@@ -82,7 +82,7 @@ class VersionData(Base):
     __tablename__ = "version_data"
 
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), primary_key=True)
-    role: Mapped[str] = mapped_column(String(40), primary_key=True)
+    role: Mapped[str] = mapped_column(String(100), primary_key=True)
     dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_versions.id"), index=True)
 
     dataset_version: Mapped[DatasetVersion] = relationship(lazy="raise")

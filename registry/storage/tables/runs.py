@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, Float, ForeignKey, Index, String
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Float, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.storage.tables.base import Base
@@ -36,7 +36,7 @@ class Run(Base):
     version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"), index=True)
     dataset_version_id: Mapped[int | None] = mapped_column(ForeignKey("dataset_versions.id"), index=True)
     config: Mapped[dict[str, Any]] = mapped_column(JSON)
-    seed: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger)
     engine: Mapped[str] = mapped_column(String(20))
     environment: Mapped[dict[str, Any]] = mapped_column(JSON)
     criteria_digest: Mapped[str] = mapped_column(String(71))
@@ -56,7 +56,7 @@ class RunInput(Base):
     __tablename__ = "run_inputs"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
-    role: Mapped[str] = mapped_column(String(40), primary_key=True)
+    role: Mapped[str] = mapped_column(String(100), primary_key=True)
     ref: Mapped[str]
     digest: Mapped[str] = mapped_column(String(71), index=True)
 
