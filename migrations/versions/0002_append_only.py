@@ -104,7 +104,7 @@ def _sqlite_replace(table: str) -> None:
     op.execute(
         f"CREATE TRIGGER keep_{table}_replace BEFORE INSERT ON {table} "
         f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) BEGIN "
-        f"SELECT RAISE(ABORT, 'insert into {table} is refused: not UNIQUE, and rows of it are kept as they are'); END"
+        f"SELECT RAISE(ABORT, 'insert into {table} is refused: not UNIQUE, and its rows are kept'); END"
     )
 
 

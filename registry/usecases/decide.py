@@ -58,11 +58,10 @@ def promote(work: UnitOfWork, ref: Ref, to: str) -> Decision:
         created_at=work.at,
         created_by=work.actor.id,
     )
-    session.add(row)
-    session.flush()
+    work.append(row)
     if verdict.allowed:
         version.stage = to
-        session.add(
+        work.append(
             TransitionRow(
                 version_id=version.id,
                 decision_id=row.id,

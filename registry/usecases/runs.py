@@ -166,7 +166,7 @@ def start_run(
         # Nobody waits for it any more: it must neither stay queued nor begin by itself later.
         if folder.path.exists():
             folder.ask_to_cancel()
-        _mark_lost(database, actor, number, f"it was never started: {cause or type(cause).__name__}")
+        _mark_lost(database, actor, number, f"it was never started: {str(cause) or type(cause).__name__}")
         if isinstance(cause, OSError):
             raise RunFailed(f"run {number} cannot be started: {cause}", hint="phasegate doctor") from cause
         raise

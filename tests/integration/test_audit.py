@@ -210,7 +210,7 @@ def test_a_swap_of_two_people(forger: Forger) -> None:
     """Who did what is told by numbers: the names behind them count, too."""
     for old, new in (("alice", "nobody"), ("rita", "alice"), ("nobody", "rita")):
         forger.execute(f"UPDATE actors SET name = '{new}' WHERE name = '{old}'")
-    assert [problem[:12] for problem in forger.problems] == ["row actors:2", "row actors:3"]
+    assert [problem[:12] for problem in forger.problems] == ["row actors:2", "row actors:4"]
 
 
 # -- metrics -------------------------------------------------------------------------------------
@@ -259,13 +259,10 @@ def test_a_header_that_is_none(forger: Forger, header: bytes) -> None:
     assert "entry 5 was edited: its header is none" in forger.problems
 
 
-@pytest.mark.parametrize(
-    "change", [{"action": "stage-decided"}, {"subject": "model:other/1"}, {"actor_id": 2}, {"at": datetime(2020, 1, 1)}]
-)  # fmt: skip
-def test_columns_that_do_not_repeat_the_header(forger: Forger, change: dict[str, Any]) -> None:
-    if "at" in change:
-        change = {"at": forger.entries()[5].at + timedelta(seconds=1)}
-    forger.execute(update(ENTRIES).where(ENTRIES.c.index == 5).values(change))
+@pytest.mark.parametrize("column", ["action", "subject", "actor_id", "at"])
+def test_columns_that_do_not_repeat_the_header(forger: Forger, column: str) -> None:
+    value = changed(getattr(forger.entries()[5], column))
+    forger.execute(update(ENTRIES).where(ENTRIES.c.index == 5).values({column: value}))
     assert forger.problems == ["entry 5 was edited: its columns do not repeat its header"]
 
 

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def test_writers_of_different_things_lose_nothing(builder: Builder) -> None:
         looked += 1
     assert workers.answers() == [[True] * 20] * 4
     assert looked > 1
-    assert sorted(system.name for system in auditor.systems()) == sorted(sum(names, []))
+    assert sorted(system.name for system in auditor.systems()) == sorted(chain.from_iterable(names))
     audit = auditor.verify()
     assert audit.ok
     assert audit.size == size + 80 + 1  # and dave
@@ -178,7 +179,8 @@ def test_a_registry_is_made_once(empty_home: Registry) -> None:
 def test_versions_of_one_model_are_numbered_one_after_the_other(builder: Builder) -> None:
     builder.acting("alice").add_system("credit", purpose="lends", risk_tier="limited")
     calls: list[Call] = [("plan", ["loans"], {"system": "credit"})] * 6
-    answers = sum(together(builder.home.root, url_of(builder), [("bob", calls), ("carol", calls)]), [])
+    work = [("bob", calls), ("carol", calls)]
+    answers = list(chain.from_iterable(together(builder.home.root, url_of(builder), work)))
     assert all(answer is True or answer[0] == "Conflict" for answer in answers)
     made = [version.ref for version in builder.acting("alice").versions(model="loans")]
     assert made == [f"loans/{number}" for number in range(1, answers.count(True) + 1)]

@@ -79,7 +79,7 @@ def test_there_is_no_way_around_delete(connection: Connection, name: str) -> Non
     """Neither SQLite's REPLACE nor PostgreSQL's TRUNCATE asks the triggers that guard DELETE."""
     statement, says = {
         "sqlite": (f"INSERT OR REPLACE INTO {name} SELECT * FROM {name}", f"insert into {name} is refused"),
-        "postgresql": (f"TRUNCATE {name} CASCADE", "TRUNCATE of .* is refused"),
+        "postgresql": (f"TRUNCATE {name} CASCADE", r"TRUNCATE of \w+ is refused"),
     }[connection.dialect.name]
     with pytest.raises(DBAPIError, match=says):
         connection.execute(text(statement))
@@ -88,17 +88,17 @@ def test_there_is_no_way_around_delete(connection: Connection, name: str) -> Non
 @pytest.mark.parametrize(
     "row",
     [
-        "policies (id, name, digest, document, created_at, created_by) SELECT id + 1000, 'x', digest, '{}', created_at, 1",
+        "policies SELECT id + 1000, 'x', digest, '{}', created_at, created_by",
         "transitions SELECT id + 1000, version_id, decision_id, 'a', 'b', created_at, created_by",
         "actors SELECT id + 1000, name, created_at",
-        "versions SELECT id + 1000, model_id, number, 'deployed', plan, design, artifact_digest, digest, created_at, created_by",
+        "versions SELECT id + 1000, model_id, number, 'live', plan, design, NULL, digest, created_at, 1",
         "bindings SELECT id + 1000, name, in_force, policy_id, '{}', 'audit', bound_at, bound_by, unbound_at",
     ],
 )
 def test_nor_by_another_unique_column(connection: Connection, row: str) -> None:
     replace = "INSERT OR REPLACE" if connection.dialect.name == "sqlite" else "INSERT"
     name = row.partition(" ")[0]
-    with pytest.raises(IntegrityError, match="(?i)unique"):
+    with pytest.raises(IntegrityError, match=r"(?i)unique"):
         connection.execute(text(f"{replace} INTO {row} FROM {name}"))
 
 
@@ -202,13 +202,13 @@ UNIQUE = [
 
 @pytest.mark.parametrize(("name", "columns"), UNIQUE)
 def test_what_is_unique_stays_so(connection: Connection, name: str, columns: list[str]) -> None:
-    with pytest.raises(IntegrityError, match="(?i)unique"):
+    with pytest.raises(IntegrityError, match=r"(?i)unique"):
         connection.execute(table(name).insert(), another(row_of(connection, table(name))))
 
 
 @pytest.mark.parametrize("name", [found.name for found in TABLES])
 def test_no_key_is_given_twice(connection: Connection, name: str) -> None:
-    with pytest.raises(IntegrityError, match="(?i)unique"):
+    with pytest.raises(IntegrityError, match=r"(?i)unique"):
         connection.execute(table(name).insert(), row_of(connection, table(name)))
 
 
@@ -237,5 +237,5 @@ def test_a_row_points_at_something_that_is_there(
         connection.execute(table("decisions").insert(), another(row_of(connection, table("decisions"))))
         row["decision_id"] = 10_000
     row[column] = "sha256:" + "f" * 64 if other == "artifacts" else 999_999
-    with pytest.raises(IntegrityError, match="(?i)foreign key"):
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
         connection.execute(table(name).insert(), row)

@@ -28,7 +28,7 @@ steps:
   - {from: [built, checked], to: draft, open: true, why: rework}
   - {from: live, to: checked, open: true, why: withdrawn}
   - {from: any, to: gone, open: true}
-work: {data: [draft], design: [draft, built], train: [built], deploy: [live], retire: [draft, built, checked, live]}
+work: {data: [draft], design: [draft, built], train: [built], deploy: [live], retire: [draft, built, live]}
 """
 LIFECYCLE = parse_lifecycle(OPEN, "open.yaml")
 
@@ -63,7 +63,7 @@ def test_policies_that_fit_a_lifecycle_are_in_force(fresh: Registry, tmp_path: P
     file.write_text(
         "kind: Lifecycle\nmetadata: {name: short}\nstages: [planned, prepared, retired]\n"
         "steps: [{from: planned, to: prepared}, {from: any, to: retired}]\n"
-        "work: {data: [planned], design: [planned], train: [prepared], deploy: [prepared], retire: [planned]}\n"
+        "work: {data: [planned], design: [planned], train: [planned], deploy: [planned], retire: [planned]}\n"
     )
     fresh.initialise(lifecycle=file)
     assert {stage for policy in fresh.policies() for stage in policy.stages} == {"prepared", "retired"}

@@ -1,4 +1,4 @@
-"""Migrations: up, down, up again, with rows; cut off in the middle; and what they make is what the code maps."""
+"""Migrations: up, down and up again with rows, or cut off in the middle; what they make is what is mapped."""
 
 from __future__ import annotations
 
@@ -155,13 +155,17 @@ def test_killed_while_upgrading_leaves_the_revision_before(lived_database: Datab
 
 
 def test_a_failing_upgrade_leaves_the_revision_before(lived_database: Database) -> None:
+    def attempt() -> None:
+        with writing(lived_database) as connection:
+            upgrade(connection)
+            assert contents(connection)["versions"]
+            raise RuntimeError("stop")
+
     with writing(lived_database) as connection:
         downgrade(connection, "0001_tables")
         connection.execute(text("CREATE TABLE keepsake (id INTEGER)"))
-    with pytest.raises(RuntimeError, match="stop"), writing(lived_database) as connection:
-        upgrade(connection)
-        assert contents(connection)["versions"]
-        raise RuntimeError("stop")
+    with pytest.raises(RuntimeError, match="stop"):
+        attempt()
     assert lived_database.revision() == "0001_tables"
     lived_database.migrate()
     assert "keepsake" in tables_of(lived_database)

@@ -375,7 +375,7 @@ def test_a_deployment_that_does_not_answer_says_so(at: At) -> None:
     number = builder.deploy(REF)
     with builder.database.ungoverned() as connection:
         connection.execute(text('UPDATE deployments SET details = \'{"model": "m"}\''))
-    with pytest.raises(BadInput, match="http://127.0.0.1:9 does not answer"):
+    with pytest.raises(BadInput, match=r"http://127\.0\.0\.1:9 does not answer"):
         builder.acting("alice").predict(number, ["a text"])
     with pytest.raises(BadInput, match="no text was given"):
         builder.acting("alice").predict(number, [])

@@ -150,7 +150,7 @@ def fault_in_the_middle(work: UnitOfWork) -> None:
     new_system(work, "second")
     work.record(event("second"))
     work.session.flush()
-    raise ZeroDivisionError
+    raise ZeroDivisionError("in the middle")
 
 
 def refused_statement_in_the_middle(work: UnitOfWork) -> None:
@@ -183,12 +183,12 @@ def infinite_number(work: UnitOfWork) -> None:
         (unrecorded_deletion, Defect, r"rows changed without an event: version_data:\d+/test"),
         (change_after_its_event, Defect, r"rows changed without an event: systems:\d+"),
         (commit_of_rows_alone, Defect, r"rows changed without an event: systems:\d+"),
-        (commit_before_the_entries, Defect, "1 entries are not written"),
-        (fault_in_the_middle, ZeroDivisionError, ""),
+        (commit_before_the_entries, Defect, r"\d entries are not written"),
+        (fault_in_the_middle, ZeroDivisionError, "in the middle"),
         (refused_statement_in_the_middle, DBAPIError, "(?i)update of evidence is refused"),
         (name_that_is_taken, Conflict, "somebody else wrote the same thing first; nothing was written"),
         (half_a_character, BadInput, "a value cannot be stored"),
-        (infinite_number, BadInput, "a value cannot be recorded"),
+        (infinite_number, BadInput, "a value cannot be"),
     ],
 )
 @pytest.mark.parametrize("actor", ["alice", "nobody-yet"])

@@ -273,7 +273,7 @@ class TestPostgreSQL:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             url = f"postgresql+psycopg://alice:s3cret@127.0.0.1:{free.getsockname()[1]}/registry"
-        with pytest.raises(DatabaseUnusable, match="cannot be used: .*refused") as caught:
+        with pytest.raises(DatabaseUnusable, match=r"cannot be used: .*refused") as caught:
             registry.open(tmp_path, database=url, actor="alice")
         assert "s3cret" not in caught.value.message
         assert "alice:***@127.0.0.1" in caught.value.message

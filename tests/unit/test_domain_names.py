@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import string
 
 import pytest
@@ -26,11 +27,8 @@ def test_a_name_of_plain_characters_is_taken_as_it_is(name: str) -> None:
 
 @given(st.text())
 def test_any_other_text_is_refused_or_safe(text: str) -> None:
-    try:
+    with contextlib.suppress(BadName):
         check_name(text)
-    except BadName as error:
-        assert error.message
-    else:
         assert text[0] in LETTERS
         assert set(text) <= set(LETTERS + "._-")
         assert ".." not in text
@@ -66,11 +64,8 @@ def test_a_reference_reads_back_in_both_spellings(ref: Ref) -> None:
 
 @given(st.text())
 def test_any_text_is_a_reference_that_writes_itself_or_bad_input(text: str) -> None:
-    try:
+    with contextlib.suppress(BadInput):
         ref = Ref.parse(text)
-    except BadInput as error:
-        assert error.message
-    else:
         assert text in (str(ref), f"models:/{ref}")
 
 

@@ -67,7 +67,7 @@ class Base(DeclarativeBase):
 
 
 @cache
-def _columns(table: type[Base]) -> tuple[tuple[str, str, bool], ...]:
+def columns_of(table: type[Base]) -> tuple[tuple[str, str, bool], ...]:
     """Attribute, column, and whether it is part of the key; for each column of a table."""
     return tuple(
         (attribute.key, attribute.columns[0].name, attribute.columns[0].primary_key)
@@ -77,14 +77,14 @@ def _columns(table: type[Base]) -> tuple[tuple[str, str, bool], ...]:
 
 def row_key(row: Base) -> str:
     """`table:primary/key`, as ledger entries name a row. The key's columns must be set."""
-    key = (str(getattr(row, attribute)) for attribute, _, primary in _columns(type(row)) if primary)
+    key = (str(getattr(row, attribute)) for attribute, _, primary in columns_of(type(row)) if primary)
     return f"{row.__tablename__}:{'/'.join(key)}"
 
 
 def row_digest(row: Base) -> str:
     """Digest of all columns of a row, the same on every database."""
     values = {}
-    for attribute, column, _ in _columns(type(row)):
+    for attribute, column, _ in columns_of(type(row)):
         value = getattr(row, attribute)
         values[column] = value.isoformat() if isinstance(value, datetime) else value
     return digest_of(values)
