@@ -328,19 +328,19 @@ class Registry:
 
     def run_log(self, number: int) -> Path:
         """Where a run's output is."""
-        return usecases.runs.open_folder(self.home, number).log
+        return usecases.recovery.open_folder(self.home, number).log
 
     def cancel(self, number: int) -> None:
         """Ask a run to stop."""
-        usecases.runs.cancel_run(self._database, self.home, number)
+        usecases.recovery.cancel_run(self._database, self.home, number)
 
     def resume(self, number: int) -> None:
         """Start a lost run again, from its last verified checkpoint."""
-        usecases.runs.resume_run(self._database, self.home, self.actor, number)
+        usecases.recovery.resume_run(self._database, self.home, self.actor, number)
 
     def recover(self) -> list[int]:
         """Take care of runs that nobody looks after any more; returns which."""
-        return usecases.runs.recover_runs(self._database, self.home)
+        return usecases.recovery.recover_runs(self._database, self.home)
 
     # -- deployments ----------------------------------------------------------
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from registry.cli.render import facts, table
-from registry.cli.shell import Shell, example, with_shell
+from registry.cli.shell import COUNT, Shell, example, with_shell
 from registry.errors import BadInput
 
 
@@ -22,7 +22,9 @@ def audit() -> None:
 @click.option("--action", default="", help="For example stage-decided.")
 @click.option("--since", default="", metavar="TIME", help="ISO 8601, UTC unless it says otherwise.")
 @click.option("--until", default="", metavar="TIME", help="Likewise, exclusive.")
-@click.option("-n", "limit", default=50, show_default=True, help="At most so many, the newest; 0 for all.")
+@click.option(
+    "-n", "limit", type=COUNT, default=50, show_default=True, help="At most so many, the newest; 0 for all."
+)
 @with_shell
 def log(
     shell: Shell, subjects: tuple[str, ...], by: str, action: str, since: str, until: str, limit: int

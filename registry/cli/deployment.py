@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from registry.cli.render import facts, table
-from registry.cli.shell import Shell, example, with_shell
+from registry.cli.shell import NUMBER, Shell, example, with_shell
 from registry.errors import BadInput
 
 _SHOWN = 5
@@ -30,7 +30,7 @@ def list_(shell: Shell) -> None:
 
 
 @deployment.command(epilog=example("phasegate deployment show 1"))
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @with_shell
 def show(shell: Shell, number: int) -> None:
     """Show one deployment, and whether it answers now."""
@@ -63,7 +63,7 @@ def show(shell: Shell, number: int) -> None:
         "phasegate deployment predict 1 --file in.csv",
     )
 )
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.argument("texts", nargs=-1)
 @click.option("--file", type=click.Path(path_type=Path), help="Texts from a table's column instead.")
 @click.option("--column", default="text", show_default=True, help="Which column of the file.")
@@ -92,7 +92,7 @@ def predict(shell: Shell, number: int, texts: tuple[str, ...], file: Path | None
 
 
 @deployment.command(epilog=example("phasegate deployment stop 1 --reason 'replaced'"))
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @click.option("--reason", default="stopped on request", help="Why, for the record.")
 @with_shell
 def stop(shell: Shell, number: int, reason: str) -> None:

@@ -28,6 +28,7 @@ from registry.cli.shell import Shell, example, with_shell
 @with_shell
 def report(shell: Shell, ref: str, form: str, output: str) -> None:
     """Write an audit report on a version. It is one file, and works offline."""
+    from registry.errors import BadInput
     from registry.files import write_atomically
     from registry.reports.render import to_html, to_json
 
@@ -38,5 +39,8 @@ def report(shell: Shell, ref: str, form: str, output: str) -> None:
         click.echo(text)
         return
     path = Path(output) if output else registry.home.reports / f"{ref.replace('/', '-')}.{form}"
-    write_atomically(path.absolute(), text.encode())
+    try:
+        write_atomically(path.absolute(), text.encode())
+    except OSError as cause:
+        raise BadInput(f"{path} cannot be written: {cause.strerror}") from cause
     shell.answer({"report": str(path), "bytes": len(text)}, lambda: click.echo(f"Wrote {path}"))

@@ -32,9 +32,23 @@ if TYPE_CHECKING:
 @click.option("--config", type=click.Path(path_type=Path), help="Options of the plugin, as a YAML file.")
 @click.option("--engine", default="local", show_default=True, help="Where it runs.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, or a torch device such as cuda:0.")
-@click.option("--seed", default=0, show_default=True, help="For every random choice.")
-@click.option("--timeout", default=0.0, metavar="SECONDS", help="Stop it after this long [no limit].")
-@click.option("--quota", default=20 << 30, metavar="BYTES", help="Most that its folder may hold [20 GiB].")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="For every random choice."
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Stop it after this long [no limit].",
+)
+@click.option(
+    "--quota",
+    type=click.IntRange(1),
+    default=20 << 30,
+    metavar="BYTES",
+    help="Most that its folder may hold [20 GiB].",
+)
 @click.option("--detach", is_flag=True, help="Return at once; see `phasegate runs`.")
 @with_shell
 def run(

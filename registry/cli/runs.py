@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from registry.cli.render import facts, table
-from registry.cli.shell import Shell, example, with_shell
+from registry.cli.shell import COUNT, NUMBER, Shell, example, with_shell
 from registry.errors import BadInput
 
 _TAIL = 256 << 10
@@ -22,7 +22,9 @@ def runs() -> None:
 @runs.command("list", epilog=example("phasegate runs list --about loans/1"))
 @click.option("--about", default="", metavar="REF", help="Only runs on this version or dataset.")
 @click.option("--state", default="", help="queued, running, succeeded, failed, cancelled or lost.")
-@click.option("-n", "limit", default=50, show_default=True, help="At most so many, newest first; 0 for all.")
+@click.option(
+    "-n", "limit", type=COUNT, default=50, show_default=True, help="At most so many, newest first; 0 for all."
+)
 @with_shell
 def list_(shell: Shell, about: str, state: str, limit: int) -> None:
     """List runs, newest first. Runs that nobody looks after any more are taken care of."""
@@ -41,7 +43,7 @@ def list_(shell: Shell, about: str, state: str, limit: int) -> None:
 
 
 @runs.command(epilog=example("phasegate runs show 7"))
-@click.argument("run", type=int)
+@click.argument("run", type=NUMBER)
 @with_shell
 def show(shell: Shell, run: int) -> None:
     """Show one run."""
@@ -73,7 +75,7 @@ def show(shell: Shell, run: int) -> None:
 
 
 @runs.command(epilog=example("phasegate runs logs -f 7"))
-@click.argument("run", type=int)
+@click.argument("run", type=NUMBER)
 @click.option("-f", "--follow", "follow", is_flag=True, help="Go on until the run has ended.")
 @click.option("--all", "whole", is_flag=True, help="The whole log, however long [its last 256 KiB].")
 @with_shell
@@ -91,7 +93,7 @@ def logs(shell: Shell, run: int, follow: bool, whole: bool) -> None:
 
 
 @runs.command(epilog=example("phasegate runs cancel 7"))
-@click.argument("run", type=int)
+@click.argument("run", type=NUMBER)
 @with_shell
 def cancel(shell: Shell, run: int) -> None:
     """Stop a run."""
@@ -104,7 +106,7 @@ def cancel(shell: Shell, run: int) -> None:
 
 
 @runs.command(epilog=example("phasegate runs resume 7"))
-@click.argument("run", type=int)
+@click.argument("run", type=NUMBER)
 @with_shell
 def resume(shell: Shell, run: int) -> None:
     """Start a lost run again, from its last verified checkpoint if it made one."""

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from registry.api import Registry
 
 
+# Numbers of runs and deployments, as databases hold them; and how many rows to show, 0 for all.
+NUMBER = click.IntRange(1, 2**31 - 1)
+COUNT = click.IntRange(0)
+
+
 class Shell:
     """One command's surroundings.
 

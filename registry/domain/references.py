@@ -28,7 +28,8 @@ class Ref:
         """
         name, slash, number = text.removeprefix("models:/").rpartition("/")
         if not slash:
-            raise BadReference(f"{text!r} names no version", hint=f"write {text}/1 for its first version")
+            known = number.partition("@")[0] or "NAME"
+            raise BadReference(f"{text!r} names no version", hint=f"write {known}/1 for its first version")
         if not _NUMBER.match(number):
             raise BadReference(f"{text!r}: {number!r} is no version number", hint="versions are 1, 2, 3, ...")
         return cls(check_name(name, "the name in the reference"), int(number))

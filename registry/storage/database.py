@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, make_url, select, text
 from sqlalchemy.exc import (
     DatabaseError,
     DataError,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from registry.storage.unit_of_work import UnitOfWork
 
 _WRITING = "phasegate_writing"
+_MIGRATING = int.from_bytes(b"phasegat")
 
 
 class Database:
@@ -126,6 +127,9 @@ class Database:
             self.engine.connect().execution_options(**{_WRITING: True}) as connection,
             connection.begin(),
         ):
+            # One at a time; on SQLite, the writer's lock sees to it.
+            if connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
             upgrade(connection)
 
     def check(self) -> None:

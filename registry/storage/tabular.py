@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 import os
+import re
+import stat
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +56,7 @@ def import_table(
 
     table = read_table(source, encoding, columns)
     if table.num_rows == 0:
-        raise BadTable(f"{source.name} has no rows", hint="a dataset needs at least one")
+        raise _no_rows(source)
     _check_names(source, table.column_names)
     pq.write_table(table, folder / TABLE, compression="zstd")
     return TableFacts(table.num_rows, {field.name: str(field.type) for field in table.schema})
@@ -65,7 +67,10 @@ def read_table(source: Path, encoding: str = "utf-8", columns: Sequence[str] = (
     import pyarrow as pa
 
     try:
-        size = source.stat().st_size
+        status = source.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadTable(f"{source} is not a file", hint="name one, or save what comes through a pipe")
+        size = status.st_size
         with source.open("rb") as stream:
             start = stream.read(8192)
     except OSError as cause:
@@ -84,16 +89,20 @@ def read_table(source: Path, encoding: str = "utf-8", columns: Sequence[str] = (
         )
     _check_known(encoding)
     if "\x00" in start.decode(encoding, errors="replace"):
-        raise BadTable(
-            f"{source.name} is a binary file, not a table", hint="known: .csv, .tsv, .jsonl, .parquet"
-        )
+        utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        hint = "if it is text: --encoding utf-16" if utf16 else "known: .csv, .tsv, .jsonl, .parquet"
+        raise BadTable(f"{source.name} is a binary file, not a table", hint=hint)
     _check_encoding(source, encoding)
     try:
         if source.suffix.lower() in (".jsonl", ".ndjson"):
             return _json_lines(source, encoding)
         return _csv(source, encoding, columns, size)
-    except pa.ArrowInvalid as cause:
-        raise BadTable(f"{source.name} cannot be read as a table: {cause}") from cause
+    except (pa.ArrowInvalid, csv.Error) as cause:
+        if "Empty CSV" in str(cause):
+            raise _no_rows(source) from cause
+        # Arrow counts the lines of a JSON file from nought.
+        words = re.sub(r"\.? in row (\d+)", lambda row: f" in line {int(row[1]) + 1}", str(cause))
+        raise BadTable(f"{source.name} cannot be read as a table: {words}") from cause
 
 
 def _parquet(source: Path) -> pa.Table:
@@ -101,7 +110,9 @@ def _parquet(source: Path) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(source)
+        table = pq.read_table(source)
+        table.validate(full=True)  # of text that is none, reading says nothing
+        return table
     except (pa.ArrowInvalid, OSError) as cause:
         raise BadTable(f"{source.name} is a damaged Parquet file: {cause}") from cause
 
@@ -110,10 +121,11 @@ def _json_lines(source: Path, encoding: str) -> pa.Table:
     import pyarrow as pa
     import pyarrow.json as pj
 
-    data = source.read_bytes().decode(encoding).encode()  # of JSON, Arrow reads UTF-8 only
+    text = source.read_bytes().decode(encoding).removeprefix("\ufeff")
+    data = text.encode()  # of JSON, Arrow reads UTF-8 only
     return pj.read_json(
         pa.BufferReader(data),
-        read_options=pj.ReadOptions(block_size=_block(len(data))),
+        read_options=pj.ReadOptions(use_threads=False, block_size=_block(len(data))),
         parse_options=pj.ParseOptions(newlines_in_values=False),
     )
 
@@ -166,8 +178,8 @@ def _limit() -> int:
 
 def _check_known(encoding: str) -> None:
     try:
-        "a".encode(encoding)
-    except LookupError:
+        b"a".decode(encoding, errors="replace")
+    except (LookupError, UnicodeError):
         raise BadTable(
             f"there is no encoding {encoding!r}", hint="for example utf-8, latin-1, cp1252"
         ) from None
@@ -214,6 +226,10 @@ def _check_names(source: Path, names: Sequence[str]) -> None:
         raise BadTable(f"{source.name} has the column {twice[0]!r} more than once")
     if any(not name.strip() for name in names):
         raise BadTable(f"{source.name} has a column without a name")
+
+
+def _no_rows(source: Path) -> BadTable:
+    return BadTable(f"{source.name} has no rows", hint="a dataset needs at least one")
 
 
 def _is_number(text: str) -> bool:

@@ -11,7 +11,7 @@ from registry.runner.lease import OPEN, held
 from registry.storage import find
 from registry.storage.database import Database
 from registry.storage.home import Home
-from registry.usecases.runs import recover_runs
+from registry.usecases.recovery import recover_runs
 
 _TICK = 0.1
 _LOOK = 2.0

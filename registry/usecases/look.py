@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from registry.domain.lifecycle import Lifecycle
+from registry.domain.names import did_you_mean
 from registry.domain.references import Ref
 from registry.errors import NotFound
 from registry.storage import find
@@ -314,9 +315,10 @@ def policies(session: Session, name: str = "") -> list[PolicyView]:
     newest = select(func.max(PolicyRow.id)).group_by(PolicyRow.name)
     rows = list(session.scalars(select(PolicyRow).where(PolicyRow.id.in_(newest)).order_by(PolicyRow.name)))
     if name:
-        rows = [row for row in rows if row.name == name]
-        if not rows:
-            raise NotFound(f"there is no policy {name!r}", hint="phasegate policy list")
+        known = [row.name for row in rows]
+        if name not in known:
+            raise NotFound(f"there is no policy {name!r}", hint=did_you_mean(name, known))
+        rows = [rows[known.index(name)]]
     in_force: dict[int, dict[str, str]] = {}
     for binding in session.scalars(select(BindingRow).where(BindingRow.in_force.is_not(None))):
         in_force.setdefault(binding.policy_id, {})[binding.name] = binding.action

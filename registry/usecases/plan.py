@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, select
@@ -42,7 +43,7 @@ def plan_version(
     Raises:
         NotFound: No such system or dataset version.
         BadTarget: A target that cannot be read.
-        BadInput: The model belongs to another system.
+        BadInput: The model belongs to another system, or the budget is no time.
     """
     check_name(name, "the model's name")
     session = work.session
@@ -54,8 +55,11 @@ def plan_version(
         session.flush()
     elif model.system_id != owner.id:
         raise BadInput(
-            f"model {name!r} belongs to another system than {system!r}", hint=f"phasegate model show {name}"
+            f"model {name!r} belongs to another system than {system!r}",
+            hint=f"phasegate model list --model {name}",
         )
+    if budget_hours is not None and not 0 < budget_hours < math.inf:
+        raise BadInput(f"a budget of {budget_hours:g} hours", hint="give a number above nought, or none")
     parsed = tuple(Target.parse(text) for text in targets)
     last = session.scalar(select(func.max(Version.number)).where(Version.model_id == model.id)) or 0
     version = Version(

@@ -65,7 +65,7 @@ def test_a_damaged_copy_in_the_cache_makes_way(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_result_waits_for_a_database_that_is_locked(bad: Phasegate) -> None:
-    """Somebody writes for longer than a writer waits: the run does not fail for that, it is recorded after."""
+    """Somebody writes for longer than a writer waits: the run does not fail, it is recorded after."""
     bad("run", "counts", "words/1", "--detach", "--set", "steps=12", "--set", "pause=0.05")
     until(lambda: bad("runs", "show", 1, "--json").json["state"] == "running")
     connection = sqlite3.connect(bad.home / "registry.db", isolation_level=None)

@@ -13,7 +13,7 @@ from cli.command import EXECUTABLE, Phasegate
 from faults.watching import gone, plugins, processes, supervisors, until
 
 import registry
-from registry.usecases import runs as running
+from registry.usecases import recovery
 
 SUBJECT = "words/1"
 SHORT = ("--set", "steps=12", "--set", "pause=0.05")
@@ -245,12 +245,12 @@ def test_a_run_outlives_the_command_that_started_it(bad: Phasegate) -> None:
 DIES = """
 import os, signal, sys
 from registry.runner import folder, supervisor
-from registry.usecases import runs
+from registry.usecases import recovery
 die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 if sys.argv[1] == "before its folder is laid out":
     folder.RunFolder.prepare = die
 else:
-    runs.start_supervisor = die
+    recovery.start_supervisor = die
 from registry.cli.main import execute
 execute(["run", "counts", "words/1", "--set", "steps=3"])
 """
@@ -362,14 +362,14 @@ def test_a_run_that_ends_while_it_is_looked_at_is_left_alone(
 ) -> None:
     """Seen as running, then ended and its supervisor gone: there is nothing to recover."""
     start(bad, *SHORT)
-    really_held = running.held
+    really_held = recovery.held
 
     def held_until_it_ended(session, run: int) -> bool:
-        monkeypatch.setattr(running, "held", really_held)
+        monkeypatch.setattr(recovery, "held", really_held)
         until(lambda: not processes(bad.home))
         return False
 
-    monkeypatch.setattr(running, "held", held_until_it_ended)
+    monkeypatch.setattr(recovery, "held", held_until_it_ended)
     with registry.open(bad.home) as opened:
         assert opened.recover() == []
     assert actions(bad) == ["run-queued", "run-started", "run-ended"]

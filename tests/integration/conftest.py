@@ -20,7 +20,6 @@ class Databases:
     """Databases of one kind: empty ones, and copies of others, which cost less than making them anew."""
 
     def __init__(self, folder: Path, server: URL | None) -> None:
-        self.kind = "postgres" if server is not None else "sqlite"
         self._folder = folder
         self._server = server
 

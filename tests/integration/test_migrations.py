@@ -22,7 +22,7 @@ from registry.storage.home import Home
 from registry.storage.revisions import downgrade, head_revision, known_revisions, upgrade
 from registry.storage.tables import Base
 
-CUT_OFF = """
+STALLING = """
 import sys, time
 from sqlalchemy import event
 from registry.storage.database import Database
@@ -33,7 +33,7 @@ database = Database(sys.argv[1])
 def stall(connection, cursor, statement, *rest):
     if sys.argv[2] in statement:
         print("half way", flush=True)
-        time.sleep(60)
+        time.sleep(float(sys.argv[3]))
 
 database.migrate()
 """
@@ -123,16 +123,29 @@ def test_every_revision_has_a_way_up_and_down(empty_database: Database) -> None:
         assert empty_database.revision() is None
 
 
+@contextmanager
+def half_way(database: Database, statement: str, pause: float) -> Iterator[subprocess.Popen[str]]:
+    """A process that migrates and pauses, for some seconds, after it has run a statement."""
+    url = database.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", STALLING, url, statement, str(pause)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "half way\n"
+        yield process
+
+
 def cut_off(database: Database, statement: str) -> None:
     """Kill a process that migrates, after it has run a statement."""
-    url = database.url.render_as_string(hide_password=False)
-    process = subprocess.Popen(
-        [sys.executable, "-c", CUT_OFF, url, statement], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    with process:
-        assert process.stdout.readline() == "half way\n"
+    with half_way(database, statement, pause=60) as process:
         process.send_signal(signal.SIGKILL)
+
+
+def test_two_upgrades_at_once_are_one(empty_database: Database) -> None:
+    with half_way(empty_database, "CREATE TABLE evidence", pause=0.5) as process:
+        empty_database.migrate()
+    assert process.returncode == 0
+    empty_database.check()
+    assert len(contents_of(empty_database)["ledger_head"]) == 1
 
 
 def test_killed_while_making_the_tables_leaves_nothing(empty_database: Database, tmp_path: Path) -> None:
