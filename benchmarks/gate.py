@@ -1,4 +1,4 @@
-"""A gate of 20 rules over 100 pieces of evidence: how long one decision takes, its dossier's conversion included.
+"""A gate of 20 rules over 100 pieces of evidence: how long a decision takes, conversion included.
 
     python benchmarks/gate.py [--decisions 2000]
 

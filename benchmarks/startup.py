@@ -40,7 +40,8 @@ def main() -> None:
                 times[name].append(time.perf_counter() - start)
     for name, (_, budget) in commands.items():
         allowed = f"   at most {budget} s" if budget else ""
-        print(f"{name:24} {statistics.median(times[name]):6.3f} s   [{min(times[name]):.3f}, {max(times[name]):.3f}]{allowed}")
+        spread = f"[{min(times[name]):.3f}, {max(times[name]):.3f}]"
+        print(f"{name:24} {statistics.median(times[name]):6.3f} s   {spread}{allowed}")
 
 
 if __name__ == "__main__":

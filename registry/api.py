@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from registry import usecases
 from registry.domain.decision import Decision
 from registry.domain.dossier import Dossier
+from registry.domain.names import check_name
 from registry.domain.references import Ref
 from registry.errors import BadDocument, BadInput, RunFailed
 from registry.storage.artifacts import ArtifactStore
@@ -73,9 +74,13 @@ class Registry:
     """
 
     def __init__(self, home: Home, actor: str) -> None:
-        """Name a registry without looking at it; `Registry.open` looks."""
+        """Name a registry without looking at it; `Registry.open` looks.
+
+        Raises:
+            BadName: The actor's name could not be stored.
+        """
         self.home = home
-        self.actor = actor
+        self.actor = check_name(actor, "the actor's name")
         self._database = Database(home.database, lock_timeout=_lock_timeout())
         self._store = ArtifactStore(home.artifacts, home.cache)
 

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
+import sys
 import time
 from pathlib import Path
 
 import click
 
 from registry.cli.demo_data import write_applications, write_traffic
-from registry.cli.shell import example
+from registry.cli.shell import Shell, example, with_shell
 from registry.errors import BadInput, Defect
+from registry.storage.home import Home
 
 _ROWS = 4000
 _SEED = 2024
 _TRAINING = "--set epochs=4 --set learning_rate=0.001 --set max_length=64 --set positive=granted"
 
 
-@click.command(epilog=example("phasegate demo", "PHASEGATE_HOME=/tmp/demo phasegate demo"))
-def demo() -> None:
+@click.command(epilog=example("phasegate demo", "phasegate demo --home /tmp/demo"))
+@with_shell
+def demo(shell: Shell) -> None:
     """Live one version's whole life, refusals included, on data made here. Two to three minutes, offline.
 
     Works in $PHASEGATE_HOME, else in ./phasegate-demo. Every command that it prints is run as printed:
     afterwards the registry is yours to look around in.
     """
-    home = Path(os.environ.get("PHASEGATE_HOME") or "phasegate-demo").absolute()
-    os.environ["PHASEGATE_HOME"] = str(home)
-    if (home / "registry.db").exists():
-        _make_way(home)
-    _Story(home).tell()
+    # A demonstration stays in its folder, whatever registry this shell is set up for.
+    for name in ("PHASEGATE_DATABASE", "PHASEGATE_ARTIFACTS"):
+        os.environ.pop(name, None)
+    os.environ.setdefault("PHASEGATE_HOME", "phasegate-demo")
+    home = shell.registry(unchecked=True).home
+    if home != Home.at(home.root):
+        raise BadInput("a demonstration keeps its database in its folder: --database does not apply")
+    os.environ["PHASEGATE_HOME"] = str(home.root)
+    if (home.root / "registry.db").exists():
+        _make_way(home.root)
+    story = _Story(home.root)
+    with contextlib.redirect_stdout(sys.stderr if shell.as_json else sys.stdout):
+        story.tell()
+    if shell.as_json:
+        found = {"home": str(home.root), "report": str(story.report), "seconds": story.seconds}
+        shell.answer(found, lambda: None)
 
 
 def _make_way(home: Path) -> None:
@@ -41,7 +56,7 @@ def _make_way(home: Path) -> None:
     if not (home / "demo").is_dir():
         raise BadInput(
             f"{home} holds a registry that is no demonstration",
-            hint="set PHASEGATE_HOME to another folder",
+            hint="name another folder: phasegate demo --home DIR",
         )
     # One that was cut off may have left its server running.
     with registry.open(home) as before:
@@ -67,6 +82,17 @@ class _Story:
         self._refuse_and_repair()
         self._serve()
         self._retire()
+        self._end()
+
+    @property
+    def seconds(self) -> int:
+        """How long it has taken so far."""
+        return int(time.monotonic() - self._began)
+
+    @property
+    def report(self) -> Path:
+        """Where the audit report is."""
+        return self._home / "reports" / "loans-1.html"
 
     def _plan(self) -> None:
         _say("A bank wants loan applications sorted. First: what for, for whom, and how good it must be.")
@@ -159,8 +185,9 @@ class _Story:
         self._do("promote loans/1 retired --as dana")
         self._do("audit verify --artifacts")
         self._do("report loans/1 --as ruth")
-        minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
-        click.echo(f"\nThat took {minutes} min {seconds} s. Look around:")
+
+    def _end(self) -> None:
+        click.echo(f"\nThat took {self.seconds // 60} min {self.seconds % 60} s. Look around:")
         click.echo(f"  export PHASEGATE_HOME={shlex.quote(str(self._home))}")
         for command in (
             "model history loans/1",
@@ -169,7 +196,7 @@ class _Story:
             "audit log -n 20",
         ):
             click.echo(f"  phasegate {command}")
-        click.echo(f"  open {self._home / 'reports' / 'loans-1.html'} in a browser")
+        click.echo(f"  open {self.report} in a browser")
 
     def _do(self, line: str, *, expect: int = 0) -> None:
         """Print a command, run it, and stop the story if it ends otherwise than the story goes."""

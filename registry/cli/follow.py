@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from registry.cli.render import legible
 from registry.errors import Cancelled, RunFailed
 
 if TYPE_CHECKING:
@@ -57,10 +58,11 @@ def watch(registry: Registry, number: int, *, quiet: bool) -> RunView:
 
 def _show(events: Iterator[dict[str, Any]], screen: Screen) -> None:
     for event in events:
-        if event["type"] == "progress":
-            screen.progress(event["done"], event["total"], event["message"])
-        elif event["type"] == "log":
-            screen.line(event["text"])
+        match event:
+            case {"type": "progress", "done": float(done) | int(done), "total": float(total) | int(total)}:
+                screen.progress(done, total, legible(str(event.get("message", ""))))
+            case {"type": "log", "text": str(text)}:
+                screen.line(legible(text))
 
 
 @contextmanager

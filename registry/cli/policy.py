@@ -72,7 +72,8 @@ def check(shell: Shell, file: Path) -> int:
     def say() -> None:
         for problem in problems:
             click.echo(problem.message + (f" ({problem.hint})" if problem.hint else ""))
-        click.echo(f"{file}: {f'{len(problems)} problems' if problems else 'no problems'}")
+        number = len(problems) or "no"
+        click.echo(f"{file}: {number} problem{'s' if number != 1 else ''}")
 
     shell.answer(answer, say)
     return 1 if problems else 0

@@ -24,7 +24,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, nothing: str
     texts = [[cell(value) for value in row] for row in rows]
     if not sys.stdout.isatty():
         for row in [list(columns), *texts]:
-            click.echo("\t".join(row))
+            click.echo("\t".join(" ".join(text.splitlines()).replace("\t", " ") for text in row))
         return
     if not texts:
         click.echo(nothing)
@@ -67,4 +67,9 @@ def cell(value: Any) -> str:
         return ", ".join(f"{key}={cell(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(cell(item) for item in value)
-    return str(value)
+    return legible(str(value))
+
+
+def legible(text: str) -> str:
+    """Text without control characters: what somebody typed elsewhere must not drive this terminal."""
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")

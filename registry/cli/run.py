@@ -116,7 +116,7 @@ def _read(path: Path | None) -> dict[str, Any]:
         raise BadInput(f"{path} cannot be read as YAML: {cause}") from cause
     if not isinstance(found, dict):
         raise BadInput(f"{path} holds no options: write KEY: VALUE lines")
-    return found
+    return {str(key): value for key, value in found.items()}
 
 
 def _typed(plugin: str, values: dict[str, str]) -> dict[str, Any]:

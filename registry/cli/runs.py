@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from registry.cli.render import facts, table
+from registry.cli.render import facts, legible, table
 from registry.cli.shell import COUNT, NUMBER, Shell, example, with_shell
 from registry.errors import BadInput
 
@@ -127,12 +127,12 @@ def _start(path: Path, whole: bool) -> int:
 
 
 def _print_from(path: Path, offset: int) -> int:
-    """Print what a log holds beyond an offset, without control characters that would drive the terminal."""
+    """Print what a log holds beyond an offset; a bar that was drawn over and over gets a line each time."""
     if not path.exists():
         return offset
     with path.open("rb") as stream:
         stream.seek(offset)
         text = stream.read().decode("utf-8", errors="replace")
         end = stream.tell()
-    click.echo("".join(c for c in text if c.isprintable() or c in "\n\t"), nl=False)
+    click.echo(legible(text.replace("\r\n", "\n").replace("\r", "\n")), nl=False)
     return end

@@ -37,6 +37,8 @@ class Shell:
         from registry.storage.home import Home
 
         opened = Registry(Home.at(self._home, database=self._database), self._actor or default_actor())
+        if (command := click.get_current_context(silent=True)) is not None:
+            command.call_on_close(opened.close)
         if not unchecked:
             opened.check()
         return opened

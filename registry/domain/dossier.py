@@ -35,7 +35,7 @@ class SubjectFacts:
         artifact: Digest of the artifact, empty while there is none.
         criteria_digest: Of the targets in force now.
         design: The recorded design as flat words: `architecture`, `hidden_size`, ...
-        developers: Actors who planned it or ran work that changed its content.
+        developers: Actors who planned it, chose its data or design, or trained it.
         runs_active: Runs for this version that have not ended.
     """
 

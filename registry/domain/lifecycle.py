@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from registry.domain.names import did_you_mean
@@ -79,8 +79,20 @@ class Lifecycle:
         allowed = self.work.get(work, self.stages)
         if stage in allowed:
             return
-        way = next((s for s in allowed if any((t.origin, t.to) == (stage, s) for t in self.steps)), None)
+        way = self._way(stage, allowed)
         hint = f"phasegate promote {ref} {way}" if way else "plan a new version: phasegate model plan"
         raise WrongStage(
             f"{work} is done while a version is {' or '.join(allowed)}; {ref} is {stage}", hint=hint
         )
+
+    def _way(self, origin: str, goals: Collection[str]) -> str:
+        """The first stage on a shortest way from `origin` to one of `goals`; empty if none leads there."""
+        first = {origin: ""}
+        for stage in (found := [origin]):
+            if stage in goals:
+                return first[stage]
+            for follower in self.following(stage):
+                if follower not in first:
+                    first[follower] = first[stage] or follower
+                    found.append(follower)
+        return ""

@@ -111,7 +111,10 @@ class EvaluatePlugin(Plugin[C]):
 
 
 class DeployPlugin(Plugin[C]):
-    """Artifact in, a running and healthy service out."""
+    """Artifact in, a running and healthy service out.
+
+    What is to run on must be in a session of its own: all else that a run started ends with it.
+    """
 
     kind = "deploy"
     subject = "version"

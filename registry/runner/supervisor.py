@@ -7,6 +7,7 @@ earlier supervisor), keeps the lease alive, and records how it ended.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -42,6 +43,13 @@ T = TypeVar("T")
 
 # Supervisors of this process, to be waited for when the next one starts: else they stay zombies.
 _started: list[subprocess.Popen[bytes]] = []
+
+
+@atexit.register
+def _let_go() -> None:
+    """They outlive this process, as they should: subprocess need not warn of it."""
+    for process in _started:
+        process.returncode = process.poll() or 0
 
 
 def start_supervisor(folder: RunFolder, token: int, database: str) -> ProcessId:
@@ -105,6 +113,8 @@ class Supervisor:
             child.end_orphans(MARK, str(self.folder.path))
         while (ended := self.folder.ended) is None:
             if child is None or not child.alive:
+                if self.folder.ended is not None:
+                    continue  # it left word just before it went
                 if self.folder.cancel_asked:
                     return _CANCELLED
                 if child is not None and not self._may_start_again(started):
@@ -194,16 +204,24 @@ class Supervisor:
         self._events.clear()
         return self._ours
 
-    def _reap(self) -> None:
-        """Let processes that ended go, and remember what ended them."""
+    def _reap(self) -> bool:
+        """Let processes that ended go, and remember what ended them; whether there are others."""
         with contextlib.suppress(ChildProcessError):
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
                 self._statuses[found[0]] = found[1]
+            return True
+        return False
+
+    def _status(self, child: ProcessId) -> int | None:
+        """What ended a process, if it was ours. Its first thread may be gone a moment before the rest of it."""
+        deadline = time.monotonic() + _GRACE
+        while self._reap() and child.pid not in self._statuses and time.monotonic() < deadline:
+            time.sleep(_TICK)
+        return self._statuses.get(child.pid)
 
     def _silent(self, child: ProcessId) -> Ended:
         """The verdict on a process that is gone and left no word."""
-        self._reap()
-        status = self._statuses.get(child.pid)
+        status = self._status(child)
         hint = f"phasegate runs logs {self.ticket.run}"
         if status is None:
             return Ended(

@@ -8,7 +8,7 @@ the session: half the time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
@@ -34,12 +34,14 @@ from registry.storage.tables import (
     DatasetVersion,
     Deployment,
     EvidenceRow,
+    LedgerEntry,
     Run,
     Version,
 )
 
-# Work of these kinds makes its actor a developer of the version: four eyes means other eyes.
+# Runs and events of these kinds make their actor a developer of the version: four eyes means other eyes.
 DEVELOPING = ("train",)
+SHAPING = ("version-planned", "data-linked", "design-recorded")
 _UNENDED = ("queued", "running")
 
 _EVIDENCE = (
@@ -93,6 +95,13 @@ _DEPLOYMENTS = (
     .where(Deployment.version_id == bindparam("version_id"))
     .order_by(Deployment.id)
 )
+# Who decided what the version is: its plan, its data, its design.
+_SHAPED = (
+    select(ActorRow.name)
+    .join(LedgerEntry, LedgerEntry.actor_id == ActorRow.id)
+    .where(LedgerEntry.subject == bindparam("subject"), LedgerEntry.action.in_(SHAPING))
+    .distinct()
+)
 _ACTOR = select(ActorRow.name).where(ActorRow.id == bindparam("id"))
 
 
@@ -121,7 +130,8 @@ def build_dossier(session: Session, version: Version, to: str, at: datetime) -> 
     targets = targets_of(version)
     criteria = criteria_digest(targets)
     planner = session.connection().execute(_ACTOR, {"id": version.created_by}).scalar_one()
-    developers, active = _runs(session, version.id, planner)
+    shapers = session.connection().execute(_SHAPED, {"subject": f"model:{find.ref_of(version)}"}).scalars()
+    developers, active = _runs(session, version.id, {planner, *shapers})
     return Dossier(
         subject=SubjectFacts(
             ref=find.ref_of(version),
@@ -245,10 +255,10 @@ def _target(target: Target, evidence: Mapping[str, EvidenceFacts], criteria: str
     )
 
 
-def _runs(session: Session, version_id: int, planner: str) -> tuple[tuple[str, ...], int]:
+def _runs(session: Session, version_id: int, shapers: Set[str]) -> tuple[tuple[str, ...], int]:
     """Who developed the version, and how many of its runs have not ended."""
     rows = session.connection().execute(_RUNS, {"version_id": version_id}).all()
-    developers = {planner, *(name for kind, _, name in rows if kind in DEVELOPING)}
+    developers = {*shapers, *(name for kind, _, name in rows if kind in DEVELOPING)}
     return tuple(sorted(developers)), sum(state in _UNENDED for _, state, _ in rows)
 
 

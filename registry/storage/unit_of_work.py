@@ -98,6 +98,10 @@ class UnitOfWork:
         self.last_entry = -1
         self.actor = self._acting(check_name(actor, "the actor's name"))
 
+    def alone(self) -> None:
+        """Keep every other writer out until this transaction ends: for what may happen only once."""
+        self.session.connection().execute(_HEAD)
+
     def append(self, row: Base) -> None:
         """Write a new row at once and set its key: for rows that only grow, at half the session's cost.
 

@@ -36,6 +36,7 @@ def initialise(home: Home, database: Database, actor: str, *, lifecycle: Path | 
         database.migrate()
     database.check()
     with database.write(actor) as work:
+        work.alone()
         if work.session.scalar(select(LifecycleRow.id).limit(1)) is not None:
             return False
         work.record(RegistryCreated("registry", version("phasegate")))

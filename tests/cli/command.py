@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 import registry
 from registry.cli.main import execute
+from registry.files import sha256_of
 
 ACTOR = "tess"
 EXECUTABLE = Path(sys.executable).with_name("phasegate")
@@ -62,23 +64,18 @@ class Phasegate:
         assert answer.out == ""
         assert "Traceback" not in answer.err
         assert self.state() == before
-        self.verify()
         return answer
 
     def verify(self) -> None:
         """`audit verify`, every stored byte included."""
         assert self("audit", "verify", "--artifacts").out.endswith("the tables are what it says.\n")
 
-    def state(self) -> dict[str, Any]:
-        """What must not change when a command refuses: ledger, counts, and files in the home."""
-        with registry.open(self.home) as opened:
-            audit = opened.verify()
-            files = {
-                str(path.relative_to(self.home))
-                for path in self.home.rglob("*")
-                if path.is_file() and not path.name.startswith("registry.db")
-            }
-            return {"entries": audit.size, "root": audit.root, "counts": opened.counts(), "files": files}
+    def state(self) -> tuple[str, dict[str, str]]:
+        """What must not change when a command refuses: every row of the database, every other file."""
+        with contextlib.closing(sqlite3.connect(self.home / "registry.db")) as connection:
+            rows = "\n".join(connection.iterdump())
+        others = (path for path in self.home.rglob("*") if not path.name.startswith("registry.db"))
+        return rows, {str(path): sha256_of(path) for path in others if path.is_file()}
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -95,11 +92,32 @@ def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture
-def phasegate(empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Phasegate:
-    """The command line on a fresh registry, which is the default one of this test."""
-    home = tmp_path / "home"
+@pytest.fixture(scope="session")
+def planned_home(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry with dataset words/1, system mood and version moods/1; copied, never written to."""
+    home = tmp_path_factory.mktemp("template") / "planned"
     shutil.copytree(empty_home, home)
+    file = home.parent / "words.csv"
+    file.write_text("text,label,sex\ngood,yes,f\nbad,no,m\nfine,yes,m\npoor,no,f\n")
+    with registry.open(home, actor=ACTOR) as opened:
+        words = opened.add_dataset("words", file, sensitive=["sex"])
+        opened.add_system("mood", purpose="sort texts", risk_tier="limited")
+        opened.plan("moods", system="mood", targets=["f1>=0.5"], data={"train": words.ref})
+    return home
+
+
+@pytest.fixture
+def phasegate(
+    request: pytest.FixtureRequest,
+    empty_home: Path,
+    planned_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Phasegate:
+    """The command line on a registry of its own: an empty one, unless the test asks for what is in it."""
+    home = tmp_path / "home"
+    asked = {"words", "version"} & set(request.fixturenames)
+    shutil.copytree(planned_home if asked else empty_home, home)
     for name in ("PHASEGATE_DATABASE", "PHASEGATE_ARTIFACTS", "PHASEGATE_DEBUG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PHASEGATE_HOME", str(home))
@@ -108,17 +126,12 @@ def phasegate(empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def words(phasegate: Phasegate, tmp_path: Path) -> str:
+def words() -> str:
     """A dataset version of four labelled texts."""
-    file = tmp_path / "words.csv"
-    file.write_text("text,label,sex\ngood,yes,f\nbad,no,m\nfine,yes,m\npoor,no,f\n")
-    phasegate("dataset", "add", "words", file, "--sensitive", "sex")
     return "words/1"
 
 
 @pytest.fixture
-def version(phasegate: Phasegate, words: str) -> str:
+def version() -> str:
     """A planned model version, with data."""
-    phasegate("system", "add", "mood", "--purpose", "sort texts", "--risk-tier", "limited")
-    phasegate("model", "plan", "moods", "--system", "mood", "--target", "f1>=0.5", "--data", f"train={words}")
     return "moods/1"

@@ -169,3 +169,14 @@ def test_unicode_survives_a_plain_locale(phasegate: Phasegate, tmp_path: Path) -
     )
     assert done.returncode == 0, done.stderr.decode()
     assert json.loads(done.stdout.decode("utf-8"))["purpose"] == "Gefühle ordnen 心情"
+
+
+def test_words_of_others_drive_no_terminal_and_break_no_line(phasegate: Phasegate) -> None:
+    purpose = "sort\ttexts\nfor \x1b[31mus\x1b]0;owned\x07"
+    phasegate("system", "add", "mood", "--purpose", purpose, "--risk-tier", "limited")
+    listed = phasegate("system", "list").out
+    shown = phasegate("system", "show", "mood").out
+    assert not {"\x1b", "\x07"} & set(listed + shown)
+    assert [len(line.split("\t")) for line in listed.splitlines()] == [5, 5]
+    assert "sort texts for [31mus" in listed
+    assert phasegate("system", "show", "mood", "--json").json["purpose"] == purpose

@@ -26,7 +26,8 @@ def walk(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple
 
 TREE = dict(walk(cli))
 LEAVES = {path: command for path, command in TREE.items() if not isinstance(command, click.Group)}
-WITHOUT_REGISTRY = {("completion",)}
+# They look at no registry that one could name: the demonstration makes its own.
+WITHOUT_REGISTRY = {("completion",), ("demo",)}
 
 
 def named(path: tuple[str, ...]) -> str:
@@ -77,7 +78,7 @@ def test_the_table_of_commands_says_what_each_says_of_itself(name: str) -> None:
     assert re.split(r"(?<=\.)\s", words)[0] == COMMANDS[name][1]
 
 
-@pytest.mark.parametrize("path", LEAVES.keys() - WITHOUT_REGISTRY, ids=named)
+@pytest.mark.parametrize("path", sorted(LEAVES.keys() - WITHOUT_REGISTRY), ids=named)
 def test_every_command_takes_the_common_options(path: tuple[str, ...]) -> None:
     options = {text for parameter in LEAVES[path].params for text in parameter.opts}
     assert {"--json", "--as", "--home", "--database", "--debug"} <= options

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from cli.command import Phasegate, empty_home, phasegate
+from cli.command import Phasegate, empty_home, phasegate, planned_home
 from faults.bad_plugins.dist import install
 from faults.watching import describe, processes
 
-__all__ = ["empty_home", "phasegate"]
+__all__ = ["empty_home", "phasegate", "planned_home"]
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +47,12 @@ def bad(
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     assert words == [], "processes were left"
+
+
+@pytest.fixture
+def bad_on_postgres(bad: Phasegate, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Phasegate:
+    """The same with a PostgreSQL database."""
+    monkeypatch.setenv("PHASEGATE_DATABASE", postgres_url)
+    bad("init")
+    bad("dataset", "add", "words", bad.home.parent / "words.csv")
+    return bad

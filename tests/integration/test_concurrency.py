@@ -41,6 +41,23 @@ with Registry(Home.at(home, database=url), actor) as opened:
         print(json.dumps(answer), flush=True)
 """
 
+SLOW = """
+import sys, time
+from registry.api import Registry
+from registry.storage.home import Home
+from sqlalchemy import event
+
+with Registry(Home.at(sys.argv[1], database=sys.argv[2]), "bob") as opened:
+
+    @event.listens_for(opened._database.engine, "after_cursor_execute")
+    def pause(connection, cursor, statement, *rest):
+        if "INSERT INTO lifecycles" in statement:
+            print("half way", flush=True)
+            time.sleep(0.5)
+
+    assert opened.initialise()
+"""
+
 Call = tuple[str, Sequence[Any], Mapping[str, Any]]
 
 
@@ -174,6 +191,18 @@ def test_a_registry_is_made_once(empty_home: Registry) -> None:
         policies = session.scalars(select(PolicyRow.name)).all()
     database.close()
     assert len(policies) == len(set(policies))
+
+
+def test_who_comes_while_it_is_made_waits(empty_home: Registry) -> None:
+    url = empty_home._database.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", SLOW, str(empty_home.home.root), url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "half way\n"
+        assert not empty_home.initialise()
+    assert process.returncode == 0
+    assert len(empty_home.log(action="registry-created")) == 1
+    assert empty_home.verify().ok
 
 
 def test_versions_of_one_model_are_numbered_one_after_the_other(builder: Builder) -> None:

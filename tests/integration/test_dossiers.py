@@ -205,6 +205,14 @@ def test_who_planned_or_trained_it_is_not_independent(builder: Builder) -> None:
     }
 
 
+def test_who_chose_its_data_or_design_is_not_independent(at: At) -> None:
+    planned = at("planned")
+    registry = planned.acting("dora")
+    registry.link_data(REF, {"extra": registry.version(REF).data["train"]})
+    planned.acting("erna").design(REF, {"architecture": "encoder"})
+    assert {"alice", "dora", "erna"} <= set(dossier(planned, REF, "prepared").subject.developers)
+
+
 def test_who_only_evaluated_it_is_independent(builder: Builder) -> None:
     builder.judge(REF, FAIR, actor="vera")
     builder.acting("vera").approve(REF, "deployed")

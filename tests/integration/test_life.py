@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from integration.builder import GOOD_DATA, QUIET_WINDOW, SAFE, Finding
 from integration.conftest import At
@@ -10,7 +12,8 @@ from sqlalchemy import select
 from registry.domain.references import Ref
 from registry.errors import NoSuchStage, NoSuchTransition, NotFound, WrongStage
 from registry.storage import find
-from registry.storage.tables import DecisionRow, TransitionRow
+from registry.storage.tables import DecisionRow, LedgerEntry, TransitionRow
+from registry.storage.tables.base import row_digest, row_key
 
 ROAD = ("prepared", "designed", "trained", "evaluated", "deployed", "monitored", "retired")
 # What the shipped gate misses when nothing was done for it.
@@ -71,11 +74,13 @@ def test_from_planned_to_retired(at: At) -> None:
         assert [(move.from_stage, move.to_stage, move.decision_id) for move in moves] == [
             (decision.origin, decision.to, decision.id) for decision in recorded if decision.allowed
         ]
-        # The dossier that was seen is kept whole, and the ledger holds its digest.
-        digests = {entry.payload["decision"]: entry.payload["dossier"] for entry in entries}
-        for row in session.scalars(select(DecisionRow).where(DecisionRow.version_id == version.id)):
-            assert digests[row.id] == digest_of(row.dossier)
+        # The dossier that was seen is kept whole with the decision, and its entry holds the row's digest.
+        for decision in recorded:
+            row = session.get_one(DecisionRow, decision.id)
             assert row.dossier["subject"]["stage"] == row.from_stage
+            payload = session.get_one(LedgerEntry, decision.entry).payload
+            assert payload is not None
+            assert json.loads(payload)["rows"][row_key(row)] == row_digest(row)
 
     history = alice.history(ref)
     assert {entry.action for entry in history} == {

@@ -201,7 +201,7 @@ def test_a_list_tells_what_a_single_look_tells(at: At) -> None:
         ({"targets": ["f1=0.9"]}, BadTarget, "'f1=0.9' is no target"),
         ({"data": {"test": "loans-test/7"}}, NotFound, "dataset 'loans-test' has no version 7"),
         ({"data": {"te/st": "loans-test/1"}}, BadName, "the role 'te/st' cannot be used"),
-        ({"budget_hours": float("nan")}, BadInput, "a value cannot be recorded"),
+        ({"budget_hours": float("nan")}, BadInput, "a budget of nan hours"),
     ],
 )
 def test_a_plan_that_cannot_be(

@@ -13,7 +13,7 @@ from integration.tables import contents_of
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from registry.domain.events import DesignRecorded, SystemAdded
+from registry.domain.events import DesignRecorded, SystemAdded, VerdictGiven
 from registry.domain.references import Ref
 from registry.errors import BadInput, BadName, Conflict, Defect
 from registry.ledger.merkle import Tree
@@ -21,6 +21,7 @@ from registry.storage import find
 from registry.storage.database import Database
 from registry.storage.tables import (
     ActorRow,
+    ApprovalRow,
     EvidenceRow,
     LedgerEntry,
     LedgerHead,
@@ -87,6 +88,16 @@ def test_a_row_has_the_same_digest_before_and_after_it_was_stored(builder: Build
         assert row_digest(find.system(session, "support")) == before
 
 
+def test_an_appended_row_is_accounted_for_like_any_other(lived_builder: Builder) -> None:
+    with lived_builder.database.write("alice") as work:
+        row = word(work)
+        work.append(row)
+        work.record(VerdictGiven(f"model:{SPAM}", "prepared", "approved", row.digest))
+    with lived_builder.database.read() as session:
+        assert row_digest(session.get_one(ApprovalRow, row.id)) == row_digest(row)
+    assert lived_builder.acting("alice").verify().ok
+
+
 def test_several_events_are_entries_in_their_order(builder: Builder) -> None:
     size = builder.acting("alice").verify().size
     with builder.database.write("root") as work:
@@ -125,6 +136,24 @@ def unrecorded_change(work: UnitOfWork) -> None:
 def unrecorded_deletion(work: UnitOfWork) -> None:
     version = find.version(work.session, SPAM, lock=True)
     work.session.delete(work.session.get_one(VersionData, (version.id, "test")))
+
+
+def word(work: UnitOfWork) -> ApprovalRow:
+    """A row that can only be added."""
+    version = find.version(work.session, SPAM)
+    return ApprovalRow(
+        version_id=version.id,
+        to_stage="prepared",
+        digest=version.digest,
+        verdict="approved",
+        reason="",
+        created_at=work.at,
+        created_by=work.actor.id,
+    )
+
+
+def unrecorded_word(work: UnitOfWork) -> None:
+    work.append(word(work))
 
 
 def change_after_its_event(work: UnitOfWork) -> None:
@@ -181,6 +210,7 @@ def infinite_number(work: UnitOfWork) -> None:
         (unrecorded_row, Defect, r"rows changed without an event: systems:\d+"),
         (unrecorded_change, Defect, r"rows changed without an event: versions:\d+"),
         (unrecorded_deletion, Defect, r"rows changed without an event: version_data:\d+/test"),
+        (unrecorded_word, Defect, r"rows changed without an event: approvals:\d+"),
         (change_after_its_event, Defect, r"rows changed without an event: systems:\d+"),
         (commit_of_rows_alone, Defect, r"rows changed without an event: systems:\d+"),
         (commit_before_the_entries, Defect, r"\d entries are not written"),

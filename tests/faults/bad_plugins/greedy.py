@@ -45,7 +45,8 @@ class Floods(_Dataset):
     def run(self, ctx: RunContext, config: PluginConfig) -> Evidence:
         for number in range(300_000):
             sys.stdout.write(f"line {number:06d} \x1b]0;owned\x07" + "x" * 80 + "\n")
-        sys.stdout.write("the last line\n")
+        sys.stdout.write(" 10%\r 20%\r\nthe last line\n")
+        ctx.log("a bell \x07, and a title \x1b]0;owned\x07")
         return Evidence(metrics={"lines": 300_000.0}, summary="talked a lot")
 
 
