@@ -213,7 +213,7 @@ class Supervisor:
         return False
 
     def _status(self, child: ProcessId) -> int | None:
-        """What ended a process, if it was ours. Its first thread may be gone a moment before the rest of it."""
+        """What ended a process, if it was ours; its first thread may be gone a moment before the others."""
         deadline = time.monotonic() + _GRACE
         while self._reap() and child.pid not in self._statuses and time.monotonic() < deadline:
             time.sleep(_TICK)

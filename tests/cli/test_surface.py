@@ -26,8 +26,7 @@ def walk(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple
 
 TREE = dict(walk(cli))
 LEAVES = {path: command for path, command in TREE.items() if not isinstance(command, click.Group)}
-# They look at no registry that one could name: the demonstration makes its own.
-WITHOUT_REGISTRY = {("completion",), ("demo",)}
+WITHOUT_REGISTRY = {("completion",)}
 
 
 def named(path: tuple[str, ...]) -> str:

@@ -40,9 +40,10 @@ def actions(bad: Phasegate) -> list[str]:
     return [entry["action"] for entry in bad("audit", "log", "--subject", "run:1", "--json").json]
 
 
-def begins(bad: Phasegate) -> list[int]:
+def begins(bad: Phasegate, run: int = 1) -> list[int]:
     """Where the plugin began, each time that it did."""
-    lines = (bad.home / "runs" / "1" / "events.jsonl").read_text().splitlines()
+    events = bad.home / "runs" / str(run) / "events.jsonl"
+    lines = events.read_text().splitlines() if events.exists() else []
     texts = [json.loads(line).get("text", "") for line in lines]
     return [int(text.split()[2]) for text in texts if text.startswith("begins at")]
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import psutil
 import pytest
 from cli.command import EXECUTABLE, Phasegate
+from faults.counting import begins
 from faults.watching import plugins, supervisors, until
 
 STEPS = 20
@@ -55,6 +56,9 @@ def rounds(
         runs = bad("runs", "list", "--json").json
         ended = settle(bad, runs[0]["id"]) if len(runs) > before else "never asked for"
         tally[hit, when, ended] += 1
+        if len(runs) > before and not checkpoints:
+            again = ended == "lost, resumed, succeeded"
+            assert begins(bad, runs[0]["id"]) in ([0] * (1 + again), [0] * again), "it ran twice"
         bad.verify()
     made = [row for row in bad("dataset", "list", "--json").json if row["ref"] != "words/1"]
     succeeded = [run for run in bad("runs", "list", "--json", "-n", "0").json if run["state"] == "succeeded"]
