@@ -22,7 +22,7 @@ demo: .venv/.installed-demo
 	$(BIN)/phasegate demo
 
 test: .venv/.installed-dev
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint types imports
 

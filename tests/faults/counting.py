@@ -50,7 +50,7 @@ def begins(bad: Phasegate, run: int = 1) -> list[int]:
 
 def end(bad: Phasegate) -> str:
     """Wait for the end of run 1; returns its state."""
-    until(lambda: state(bad) not in ("queued", "running"))
+    until(lambda: state(bad) not in ("queued", "running"), every=0.3)
     return state(bad)
 
 

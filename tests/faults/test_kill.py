@@ -103,7 +103,7 @@ def settle(bad: Phasegate, number: int) -> str:
     def state() -> str:
         return next(run["state"] for run in bad("runs", "list", "--json").json if run["id"] == number)
 
-    until(lambda: state() in ENDED, within=30.0)
+    until(lambda: state() in ENDED, within=30.0, every=0.3)
     if (ended := state()) != "lost":
         return ended
     if not (bad.home / "runs" / str(number) / "ticket.json").exists():

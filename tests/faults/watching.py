@@ -47,12 +47,12 @@ def plugins(home: Path) -> list[psutil.Process]:
     return [process for process in processes(home) if "registry.runner.child" in _words(process)]
 
 
-def until(holds: Callable[[], object], within: float = 20.0) -> None:
-    """Wait for something to become true."""
+def until(holds: Callable[[], object], within: float = 20.0, every: float = 0.05) -> None:
+    """Wait for something to become true, looking every so many seconds."""
     deadline = time.monotonic() + within
     while not holds():
         assert time.monotonic() < deadline, f"not within {within:g} seconds"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def gone(pid: int) -> bool:

@@ -31,6 +31,8 @@ PLUGINS = {
     "scribbles": "greedy:Scribbles",
     "counts": "working:Counts",
     "breeds": "working:Breeds",
+    "trains": "deploying:Trains",
+    "deploys": "deploying:Deploys",
     "needs-more": "needing:NeedsMore",
     "broken": "broken:Broken",
     "another-name": "ending:Raises",
