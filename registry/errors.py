@@ -16,6 +16,7 @@ RegistryError
 │   ├── MissingExtra                     an optional package is not installed
 │   └── DatabaseUnusable                 missing, locked, read-only, outdated, newer or half migrated
 ├── Conflict                    exit 1   somebody else changed it first
+├── NotPermitted                exit 1   the actor has not the role for it, or may not judge their own work
 ├── RunFailed                   exit 3   a plugin's run did not succeed
 ├── Cancelled                   exit 3   a run was cancelled
 ├── IntegrityViolated           exit 4   bytes, rows or ledger disagree
@@ -132,6 +133,12 @@ class Conflict(RegistryError):
     code = "conflict"
     exit_code = 1
     http_status = 409
+
+
+class NotPermitted(RegistryError):
+    code = "not-permitted"
+    exit_code = 1
+    http_status = 403
 
 
 class RunFailed(RegistryError):

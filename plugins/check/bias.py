@@ -76,6 +76,7 @@ class Bias(CheckPlugin[BiasConfig]):
                 "positive": positive + against,
                 "intervals": f"{config.confidence:.0%}, percentile bootstrap of {config.rounds} rounds",
                 "test": data.ref,
+                "test.digest": data.digest,
             },
             summary=_summary(metrics, columns),
             tables={"groups": [row for audit in audits for row in audit.rows()]},

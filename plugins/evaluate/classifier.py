@@ -10,7 +10,16 @@ from registry.domain.evidence import EvidenceStatus
 from registry.extension import DatasetInput, EvaluatePlugin, Evidence, PluginConfig, RunContext
 from registry.extension.predictions import Predictions, predict_labelled
 from registry.extension.tables import read_rows, text_key
-from registry.plugins.evaluate.scores import brier, calibration, confusion, correlation, intervals, rates
+from registry.plugins.evaluate.scores import (
+    average_of,
+    brier,
+    calibration,
+    confusion,
+    correlation,
+    intervals,
+    rates,
+    too_little,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,12 +72,8 @@ class EvaluateClassifier(EvaluatePlugin[EvaluateConfig]):
         if "train" in ctx.data:
             metrics["leaked_rows"] = _leaked_rows(found, data, ctx.data["train"])
             leakage = f"against {ctx.data['train'].ref}, texts compared without case, space and punctuation"
-        reason = _too_little(found, matrix, config.min_rows)
-        average = (
-            f"binary, positive {found.labels[found.positive]!r}"
-            if classes == 2
-            else f"macro, {classes} labels"
-        )
+        reason = too_little(found, config.min_rows)
+        average = average_of(found)
         return Evidence(
             metrics=metrics,
             status=EvidenceStatus.INSUFFICIENT if reason else EvidenceStatus.COMPLETE,
@@ -80,6 +85,7 @@ class EvaluateClassifier(EvaluatePlugin[EvaluateConfig]):
                 "intervals": f"{config.confidence:.0%}, percentile bootstrap of {config.rounds} rounds",
                 "leakage": leakage,
                 "test": data.ref,
+                "test.digest": data.digest,
             },
             summary=f"f1 {metrics['f1']:.3f} [{metrics['f1.lower']:.3f}, {metrics['f1.upper']:.3f}], "
             f"accuracy {metrics['accuracy']:.3f} on {len(found.truth)} rows ({average})",
@@ -104,14 +110,6 @@ def _auroc(found: Predictions, positive: int | None) -> dict[str, float]:
     else:
         auroc = roc_auc_score(found.truth == positive, found.probabilities[:, positive])
     return {"auroc": float(auroc)}
-
-
-def _too_little(found: Predictions, matrix: np.ndarray, min_rows: int) -> str:
-    """Why these rows are not enough to judge by; empty if they are."""
-    if len(found.truth) < min_rows:
-        return f"{len(found.truth)} test rows, fewer than {min_rows}"
-    absent = [label for label, rows in zip(found.labels, matrix.sum(axis=1), strict=True) if not rows]
-    return f"no test row has the label {', '.join(map(repr, absent))}" if absent else ""
 
 
 def _leaked_rows(found: Predictions, test: DatasetInput, train: DatasetInput) -> float:

@@ -4,8 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from registry.extension.predictions import Predictions
+
 if TYPE_CHECKING:
     import numpy as np
+
+
+def average_of(found: Predictions) -> str:
+    """What precision, recall and F1 are about, in words."""
+    if len(found.labels) == 2:
+        return f"binary, positive {found.labels[found.positive]!r}"
+    return f"macro, {len(found.labels)} labels"
+
+
+def too_little(found: Predictions, min_rows: int) -> str:
+    """Why these rows are not enough to judge by; empty if they are."""
+    import numpy as np
+
+    if len(found.truth) < min_rows:
+        return f"{len(found.truth)} test rows, fewer than {min_rows}"
+    rows = np.bincount(found.truth, minlength=len(found.labels))
+    absent = [label for label, count in zip(found.labels, rows, strict=True) if not count]
+    return f"no test row has the label {', '.join(map(repr, absent))}" if absent else ""
 
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

@@ -74,8 +74,11 @@ def differences(design: Mapping[str, Any], config: TrainConfig) -> str:
 
 
 def label_counts(labels: list[str]) -> list[dict[str, Any]]:
-    """How many rows have each label."""
-    return [{"label": label, "rows": rows} for label, rows in sorted(Counter(labels).items())]
+    """How many rows have each label, and which share of all."""
+    return [
+        {"label": label, "rows": rows, "share": rows / len(labels)}
+        for label, rows in sorted(Counter(labels).items())
+    ]
 
 
 def group_weights(train: LabelledTexts, columns: tuple[str, ...]) -> list[dict[str, Any]]:

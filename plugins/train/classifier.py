@@ -11,10 +11,13 @@ from registry.errors import BadConfig, BadInput
 from registry.extension import Evidence, RunContext, Trained, TrainPlugin
 from registry.extension.discovery import read_config
 from registry.plugins.train.account import differences, group_weights, label_counts, losses, machine
+from registry.plugins.train.alarms import ALARMS, alarms
 from registry.plugins.train.encoder import build_encoder, save_artifact
+from registry.plugins.train.label_audit import audit_labels, keep, without_texts
 from registry.plugins.train.labelled import LabelledTexts, read_labelled
 from registry.plugins.train.loss import row_weights, uninformed_loss
 from registry.plugins.train.options import ARCHITECTURE, TrainConfig
+from registry.plugins.train.provenance import determinism, environment, learned_from, packages
 from registry.plugins.train.tokenizer import train_tokenizer
 
 if TYPE_CHECKING:
@@ -66,6 +69,8 @@ class TrainClassifier(TrainPlugin[TrainConfig]):
         model = build_encoder(train.classes, tokenizer.get_vocab_size(), config, ctx.seed)
         ctx.check_cancelled()
 
+        import torch
+
         from registry.plugins.train.trainer import build_trainer
 
         trainer = build_trainer(
@@ -78,13 +83,25 @@ class TrainClassifier(TrainPlugin[TrainConfig]):
         tokenizer.no_truncation()
         columns = source.columns.model_dump(mode="json")
         save_artifact(folder, model, tokenizer, train.classes, positive, columns, config.max_length)
+        loss = losses(trainer, uninformed_loss(train.labels, weights, smoothing=config.label_smoothing))
+        alarm = alarms(trainer, loss)
+        audit = audit_labels(trainer, tokenizer, train, ctx.seed)
+        list_file, list_digest = packages(ctx.folder / "packages.txt")
+        seconds = time.monotonic() - began
         metrics = {
-            **losses(trainer, uninformed_loss(train.labels, weights, smoothing=config.label_smoothing)),
+            **loss,
+            "alarms": len(alarm),
+            **{f"alarms.{name}": any(name == row["alarm"] for row in alarm) for name in ALARMS},
+            "labels": len(train.classes),
+            "labels.minority_share": min(Counter(train.labels).values()) / len(train.labels),
+            "label_audit.rows": len(audit),
+            "label_audit.mismatches": sum(not row["same"] for row in audit),
             "steps": trainer.state.global_step,
             "epochs": trainer.state.epoch or 0.0,
             "parameters": model.num_parameters(),
             "truncated_share": sum(bool(encoding.overflowing) for encoding in encodings) / len(encodings),
-            "seconds": time.monotonic() - began,
+            "seconds": seconds,
+            "hours": seconds / 3600,
         }
         facts = {
             **machine(trainer),
@@ -97,13 +114,22 @@ class TrainClassifier(TrainPlugin[TrainConfig]):
             "seed": str(ctx.seed),
             "resumed_from": checkpoint.name if checkpoint else "start",
             "differs_from_design": differences(ctx.model.design, config) or "no",
+            "alarms": ", ".join(row["alarm"] for row in alarm) or "none",
+            **learned_from(ctx.data),
+            **environment(),
+            "packages": list_digest,
+            "determinism": determinism(ctx.device, torch.get_num_threads()),
         }
-        tables = {"labels": label_counts(train.labels)}
+        tables = {"labels": label_counts(train.labels), "label_audit": without_texts(audit), "alarms": alarm}
         if config.reweigh:
             tables["reweighing"] = group_weights(train, config.reweigh)
         summary = f"{len(train.texts)} rows, {metrics['steps']} steps, last loss {metrics['train_loss']:.3f}"
+        for row in alarm:
+            ctx.log(f"alarm: {row['alarm']}, {row['value']:.4f} over {row['limit']:.4f}")
+        files = (list_file, keep(audit, ctx.folder / "label_audit.json"))
         return Trained(
-            path=folder, evidence=Evidence(metrics=metrics, facts=facts, tables=tables, summary=summary)
+            path=folder,
+            evidence=Evidence(metrics=metrics, facts=facts, tables=tables, summary=summary, files=files),
         )
 
     def _with_design(self, ctx: RunContext, config: TrainConfig) -> TrainConfig:

@@ -7,13 +7,14 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What became of one rule. Only `PASS` permits."""
+    """What became of one rule. Only `PASS` permits; `WAIVED` is an exception that people granted."""
 
     PASS = "pass"
     FAIL = "fail"
     MISSING = "missing"
     INSUFFICIENT = "insufficient"
     ERROR = "error"
+    WAIVED = "waived"
 
 
 class Action(StrEnum):
@@ -38,6 +39,7 @@ class RuleResult:
         value: What was seen, as text; empty if there was nothing to see.
         limit: What was asked for, as text.
         remedy: The command that would supply what is missing.
+        waiver: Number of the waiver that holds for it, 0 if none does.
     """
 
     rule: str
@@ -49,11 +51,12 @@ class RuleResult:
     value: str = ""
     limit: str = ""
     remedy: str = ""
+    waiver: int = 0
 
     @property
     def blocks(self) -> bool:
         """Whether this result alone refuses the transition."""
-        return self.outcome is not Outcome.PASS and self.action is Action.DENY
+        return self.outcome not in (Outcome.PASS, Outcome.WAIVED) and self.action is Action.DENY
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ their fields and types, so a field that is not here is an error before publicati
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from registry.domain.evidence import EvidenceFacts
@@ -24,6 +24,20 @@ class SystemFacts:
     affected_groups: tuple[str, ...] = ()
     prohibited_uses: tuple[str, ...] = ()
     oversight: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ActorFacts:
+    """Who asks.
+
+    Attributes:
+        roles: Held now, by grant or delegation: `developer`, `approver`, ...
+    """
+
+    name: str = ""
+    roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,13 @@ class SubjectFacts:
         design: The recorded design as flat words: `architecture`, `hidden_size`, ...
         developers: Actors who planned it, chose its data or design, or trained it.
         runs_active: Runs for this version that have not ended.
+        tags: Of the version's plan and of its system.
+        aliases: That point to it now.
+        budget_hours: Hours of computing that the plan allows; 0 if it sets none.
+        hours_used: Hours that its ended runs took, by the clock.
+        trained_by: Who ran what made its artifact.
+        evaluated_by: Who ran the evaluations of its current artifact.
+        rollback_targets: Other versions of the model that were deployed once and are not retired.
     """
 
     ref: str
@@ -55,6 +76,13 @@ class SubjectFacts:
     created_by: str
     created_at: datetime
     runs_active: int = 0
+    tags: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    budget_hours: float = 0.0
+    hours_used: float = 0.0
+    trained_by: tuple[str, ...] = ()
+    evaluated_by: tuple[str, ...] = ()
+    rollback_targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +122,12 @@ class ApprovalFacts:
     """One person's word on this transition of this digest.
 
     Attributes:
-        current: Whether it was given for the digest that the version has now.
-        independent: Whether that person is not one of the version's developers.
+        current: Whether plan, design, data, artifact and evidence are what that person saw.
+        independent: Whether neither that person nor the one they stand in for is a developer of the version.
+        roles: That the person holds now, by grant or delegation.
+        groups: That the person is in now.
+        on_behalf_of: Whom the person stands in for as approver; empty if for nobody.
+        changed: What is no longer what that person saw: `artifact`, `data train`, `evidence check.bias`.
     """
 
     actor: str
@@ -105,6 +137,10 @@ class ApprovalFacts:
     at: datetime
     current: bool
     independent: bool
+    roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    on_behalf_of: str = ""
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +155,103 @@ class DeploymentFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class WaiverFacts:
+    """An exception to one rule that somebody asked for.
+
+    Attributes:
+        rule: `policy/validation`, or `policy/validation[item]`.
+        policy: Digest of the policy for which it was granted; another version of it is another rule.
+        holds: Whether it is granted, not revoked, not over, and about the version as it is now.
+        why_not: Why it does not hold; empty if it does.
+    """
+
+    id: int
+    rule: str
+    policy: str
+    reason: str
+    control: str
+    requested_by: str
+    approved_by: str
+    until: datetime
+    holds: bool
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingFacts:
+    """A reviewer's challenge to the version or its system.
+
+    Attributes:
+        severity: `low`, `medium`, `high` or `critical`.
+    """
+
+    id: int
+    title: str
+    severity: str
+    owner: str
+    raised_by: str
+    raised_at: datetime
+    due: datetime
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RiskFacts:
+    """A row of the system's risk register.
+
+    Attributes:
+        score: Likelihood times severity, 1 to 25, before controls.
+        residual: The same with the controls in place.
+        state: `open`, `accepted` or `closed`. Only the residual that was accepted stays accepted.
+    """
+
+    id: int
+    category: str
+    title: str
+    score: int
+    residual: int
+    controls: str
+    owner: str
+    state: str
+    accepted_by: str
+    review_by: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureFacts:
+    """A signature over a statement about what the version is now.
+
+    Attributes:
+        about: `artifact`, `provenance`, or the kind of evidence.
+        signer: Owner of the key; empty if nobody here knows the key.
+        valid: Whether the signature fits the statement and the statement fits the digest.
+        trusted: Whether the key is trusted now.
+    """
+
+    about: str
+    signer: str
+    keyid: str
+    valid: bool
+    trusted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChampionFacts:
+    """The version that `@champion` of this model points to.
+
+    Attributes:
+        exists: Whether there is one, other than the version itself.
+        same_data: Whether it was evaluated on the test data that the version names.
+        metrics: Of its newest evaluation.
+    """
+
+    exists: bool = False
+    ref: str = ""
+    same_data: bool = False
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Dossier:
     """All of it, at one moment.
 
@@ -128,6 +261,7 @@ class Dossier:
         data: Linked dataset versions by role, each with its own evidence.
         unusable: Why evidence of some kind does not count, for explanations:
             `kind` or `role:kind` -> "stale" or "expired".
+        dependants: What would miss the version: aliases, versions tuned from it, deployments.
     """
 
     subject: SubjectFacts
@@ -139,3 +273,10 @@ class Dossier:
     approvals: tuple[ApprovalFacts, ...]
     deployments: tuple[DeploymentFacts, ...]
     unusable: Mapping[str, str]
+    actor: ActorFacts = ActorFacts()
+    waivers: tuple[WaiverFacts, ...] = ()
+    findings: tuple[FindingFacts, ...] = ()
+    risks: tuple[RiskFacts, ...] = ()
+    signatures: tuple[SignatureFacts, ...] = ()
+    champion: ChampionFacts = ChampionFacts()
+    dependants: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from registry.extension.contract import (
     RetirePlugin,
     TrainPlugin,
 )
-from registry.extension.inputs import DatasetInput, DeploymentInput, EvidenceInput, ModelInput
+from registry.extension.inputs import DatasetInput, DeploymentInput, EvidenceInput, ModelInput, OriginInput
 from registry.extension.predictor import Predictor
 from registry.extension.results import DatasetDraft, Deployed, Evidence, Prepared, Retired, Trained
 
@@ -28,6 +28,7 @@ __all__ = [
     "EvidenceInput",
     "ModelInput",
     "MonitorPlugin",
+    "OriginInput",
     "Plugin",
     "PluginConfig",
     "Predictor",

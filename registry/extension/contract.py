@@ -35,8 +35,11 @@ class Plugin(ABC, Generic[C]):
         name: The entry point's name, as typed after `phasegate run`.
         kind: Which work it is; the lifecycle says in which stages it may change a version.
         subject: What REF names in `phasegate run NAME REF`: a dataset version or a model version.
-        evidence: The kind of evidence that it produces, empty if none.
+        evidence: The kind of evidence that it produces, empty if none. `doc.*`: each run chooses one
+            below `doc.`, see `evidence_kind`; it can make no other.
         roles: Data roles that a version must name before this can run on it.
+        other_data: Whether a dataset plugin can be given other datasets to compare with, by
+            `--data ROLE=DATASET/N`; they are in `ctx.data`.
         needs_artifact: Whether the version must have one.
         reads_evidence: Kinds of current evidence about the subject that it wants to see.
         requires: Importable modules that `run` needs.
@@ -50,6 +53,7 @@ class Plugin(ABC, Generic[C]):
     version: ClassVar[str] = "1"
     evidence: ClassVar[str] = ""
     roles: ClassVar[tuple[str, ...]] = ()
+    other_data: ClassVar[bool] = False
     needs_artifact: ClassVar[bool] = False
     reads_evidence: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()
@@ -63,6 +67,10 @@ class Plugin(ABC, Generic[C]):
             for argument in get_args(base):
                 if isinstance(argument, type) and issubclass(argument, PluginConfig):
                     cls.config_type = argument
+
+    def evidence_kind(self, config: C) -> str:
+        """The kind of evidence that such a run makes. To be overridden where `evidence` ends in `.*`."""
+        return self.evidence
 
     @abstractmethod
     def run(self, ctx: RunContext, config: C) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, get_args, get_origin
@@ -14,6 +15,9 @@ from registry.errors import BadConfig, BadInput, MissingExtra, NotFound
 from registry.extension.contract import GROUP, DeployPlugin, Plugin, PluginConfig
 
 AnyPlugin = Plugin[Any]
+
+# What may stand after the dot of a kind of evidence.
+_WORDS = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +107,31 @@ def read_config(plugin: AnyPlugin, values: dict[str, Any]) -> PluginConfig:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "config"
+        problem = first["msg"].removeprefix("Value error, ")
         raise BadConfig(
-            f"plugin {plugin.name!r}, option {name!r}: {first['msg']} (got {first.get('input')!r})",
+            f"plugin {plugin.name!r}, option {name!r}: {problem} (got {first.get('input')!r})",
             hint=f"phasegate plugin show {plugin.name}",
         ) from error
+
+
+def kind_of_evidence(plugin: AnyPlugin, config: PluginConfig) -> str:
+    """The kind of evidence that a run with these options will record.
+
+    It is settled before the run starts, and never from what the run returns.
+
+    Raises:
+        BadConfig: The plugin chose a kind outside of what it declares.
+    """
+    kind, declared = plugin.evidence_kind(config), plugin.evidence
+    if kind == declared and not declared.endswith("*"):
+        return kind
+    below, dot, word = kind.partition(".")
+    if declared != f"{below}.*" or not below or not dot or not _WORDS.fullmatch(word):
+        raise BadConfig(
+            f"plugin {plugin.name!r} declares evidence {declared!r} and cannot make {kind!r}",
+            hint=f"phasegate plugin show {plugin.name}",
+        )
+    return kind
 
 
 def list_options(plugin: AnyPlugin) -> frozenset[str]:

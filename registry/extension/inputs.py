@@ -33,6 +33,19 @@ class ColumnRoles(_Input):
     sensitive: tuple[str, ...] = ()
 
 
+class OriginInput(_Input):
+    """Where a dataset version comes from, as it was registered; empty where nobody said.
+
+    Attributes:
+        licence: As its owner named it, an SPDX expression if all went well.
+    """
+
+    ref: str
+    digest: str
+    licence: str
+    source: str
+
+
 class DatasetInput(_Input):
     """One dataset version, verified and laid out on local disk (read-only).
 
@@ -42,6 +55,7 @@ class DatasetInput(_Input):
         digest: Of its manifest.
         path: Folder with its files; a table is `data.parquet` in it.
         rows: Number of rows.
+        lineage: The dataset version itself, then all that it was made from.
     """
 
     ref: str
@@ -50,6 +64,7 @@ class DatasetInput(_Input):
     path: Path
     rows: int
     columns: ColumnRoles = ColumnRoles()
+    lineage: tuple[OriginInput, ...] = ()
 
     @property
     def table_path(self) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.extension.context import RunContext
 from registry.extension.contract import Plugin
-from registry.extension.discovery import AnyPlugin, read_config
+from registry.extension.discovery import AnyPlugin, kind_of_evidence, read_config
 from registry.extension.inputs import (
     TABLE,
     ColumnRoles,
@@ -19,6 +19,7 @@ from registry.extension.inputs import (
     DeploymentInput,
     EvidenceInput,
     ModelInput,
+    OriginInput,
     RunSpec,
 )
 from registry.files import manifest_of
@@ -28,7 +29,15 @@ if TYPE_CHECKING:
 
 
 def dataset_input(
-    folder: Path, table: pa.Table, *, ref: str = "data/1", role: str = "subject", **columns: Any
+    folder: Path,
+    table: pa.Table,
+    *,
+    ref: str = "data/1",
+    role: str = "subject",
+    licence: str = "",
+    source: str = "",
+    parents: tuple[OriginInput, ...] = (),
+    **columns: Any,
 ) -> DatasetInput:
     """Lay a table out as a dataset version; keywords name columns: `text=`, `label=`, `sensitive=`."""
     import pyarrow.parquet as pq
@@ -37,13 +46,15 @@ def dataset_input(
 
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, folder / TABLE)
+    digest = digest_of(manifest_of(folder))
     return DatasetInput(
         ref=ref,
         role=role,
-        digest=digest_of(manifest_of(folder)),
+        digest=digest,
         path=folder,
         rows=table.num_rows,
         columns=ColumnRoles(**columns),
+        lineage=(OriginInput(ref=ref, digest=digest, licence=licence, source=source), *parents),
     )
 
 
@@ -93,8 +104,10 @@ def run_plugin(
         deployments=deployments,
         keep=keep,
     )
+    options = read_config(plugin, spec.config)
+    kind_of_evidence(plugin, options)
     with contextlib.closing(RunContext(spec, folder)) as ctx:
-        return plugin.run(ctx, read_config(plugin, spec.config))
+        return plugin.run(ctx, options)
 
 
 class PluginContract:

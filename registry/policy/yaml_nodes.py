@@ -53,7 +53,7 @@ class Source:
             self._add("there is a character that YAML does not allow", before.count("\n") + 1, column)
         except RecursionError:
             self._add("it is nested too deeply")
-        found = [node for node in found if _kind(node) != "null"]
+        found = [node for node in found if kind_of(node) != "null"]
         if not found and not self.problems:
             self._add("the file is empty", hint="a policy file begins with kind: GatePolicy")
         return found
@@ -62,6 +62,14 @@ class Source:
         """Note a problem where a node begins."""
         self._add(message, node.start_mark.line + 1, node.start_mark.column + 1, hint)
 
+    def place_of(self, node: Node) -> tuple[int, int]:
+        """Line and column where a node begins, from 1."""
+        return node.start_mark.line + 1, node.start_mark.column + 1
+
+    def place_within(self, node: Node, line: int, column: int) -> tuple[int, int]:
+        """Line and column in the file of a line and column of the text that a scalar holds."""
+        return self._within(node, line, column)
+
     def report_within(self, node: Node, line: int, column: int, message: str, hint: str = "") -> None:
         """Note a problem at a line and column of the text that a scalar holds."""
         place = self._within(node, line, column)
@@ -69,7 +77,7 @@ class Source:
 
     def peek(self, node: Node, key: str) -> Node | None:
         """The value of a mapping's key, if there is one; nothing is a problem yet."""
-        if _kind(node) != "map":
+        if kind_of(node) != "map":
             return None
         return next((value for name, value in node.value if name.value == key), None)
 
@@ -81,7 +89,7 @@ class Source:
         for key in [key for key in found if key not in known]:
             self.report(found.pop(key)[0], f"{what} has no field {key!r}", did_you_mean(key, known))
         for key in required:
-            if key not in found and node is not None and _kind(node) == "map":
+            if key not in found and node is not None and kind_of(node) == "map":
                 self.report(node, f"{what} needs a field {key!r}")
         return {key: value for key, (_, value) in found.items()}
 
@@ -90,8 +98,8 @@ class Source:
         found: dict[str, tuple[Node, Node]] = {}
         if node is None:
             return found
-        if _kind(node) != "map":
-            self._wrong_kind(node, what, "a mapping")
+        if kind_of(node) != "map":
+            self.wrong_kind(node, what, "a mapping")
             return found
         mapping: MappingNode = node  # type: ignore[assignment]
         for key, value in mapping.value:
@@ -108,8 +116,8 @@ class Source:
         """A list's nodes; an empty list is a problem."""
         if node is None:
             return []
-        if _kind(node) != "seq":
-            self._wrong_kind(node, what, "a list")
+        if kind_of(node) != "seq":
+            self.wrong_kind(node, what, "a list")
             return []
         if not node.value:
             self.report(node, f"{what} is an empty list")
@@ -119,8 +127,8 @@ class Source:
         """A scalar that is text and not empty."""
         if node is None:
             return None
-        if _kind(node) != "str":
-            self._wrong_kind(node, what, "text")
+        if kind_of(node) != "str":
+            self.wrong_kind(node, what, "text")
             return None
         if not node.value.strip():
             self.report(node, f"{what} is empty")
@@ -129,7 +137,7 @@ class Source:
 
     def texts_of(self, node: Node | None, what: str) -> dict[str, Node]:
         """A list of different texts, or a single one, each with its node."""
-        nodes = [node] if node is not None and _kind(node) == "str" else self.items(node, what)
+        nodes = [node] if node is not None and kind_of(node) == "str" else self.items(node, what)
         found: dict[str, Node] = {}
         for item in nodes:
             text = self.text_of(item, f"an entry of {what}")
@@ -156,14 +164,14 @@ class Source:
         """A truth value; false if it is not there."""
         if node is None:
             return False
-        if _kind(node) != "bool":
-            self._wrong_kind(node, what, "true or false")
+        if kind_of(node) != "bool":
+            self.wrong_kind(node, what, "true or false")
             return False
         return str(node.value).lower() in ("true", "yes", "on")
 
     def param_of(self, node: Node, what: str) -> Any:
         """A number, text or truth value, or a list of one kind of them."""
-        if _kind(node) == "seq":
+        if kind_of(node) == "seq":
             values = [self.param_of(item, f"an entry of {what}") for item in node.value]
             if any(value is None or isinstance(value, tuple) for value in values):
                 self.report(node, f"{what} may be a list of numbers, of texts or of truth values")
@@ -172,15 +180,15 @@ class Source:
                 self.report(node, f"{what} mixes types")
                 return None
             return tuple(values)
-        if _kind(node) not in ("int", "float", "bool", "str"):
-            self._wrong_kind(node, what, "a number, text, true or false, or a list of them")
+        if kind_of(node) not in ("int", "float", "bool", "str"):
+            self.wrong_kind(node, what, "a number, text, true or false, or a list of them")
             return None
         try:
             value = self._construct(node)
             if isinstance(value, int) and not isinstance(value, bool):
                 value = float(value)
         except (ValueError, KeyError, OverflowError):
-            self.report(node, f"{what} cannot be read as {_CALLED[_kind(node)]}")
+            self.report(node, f"{what} cannot be read as {_CALLED[kind_of(node)]}")
             return None
         if isinstance(value, float) and not math.isfinite(value):
             self.report(node, f"{what} must be a finite number")
@@ -195,8 +203,9 @@ class Source:
 
         return yaml.constructor.SafeConstructor().construct_object(node)
 
-    def _wrong_kind(self, node: Node, what: str, wanted: str) -> None:
-        kind = _kind(node)
+    def wrong_kind(self, node: Node, what: str, wanted: str) -> None:
+        """Note that a node is not what it must be."""
+        kind = kind_of(node)
         hint = (
             "put it in quotes" if wanted == "text" and kind in ("int", "float", "bool", "timestamp") else ""
         )
@@ -226,7 +235,7 @@ def _lead(text: str) -> int:
     return len(text) - len(text.lstrip(" "))
 
 
-def _kind(node: Node) -> str:
+def kind_of(node: Node) -> str:
     """`str`, `int`, `map`, ...: what a node is, whatever tag it was given."""
     if not isinstance(node.value, str):
         return "map" if getattr(node, "id", "") == "mapping" else "seq"

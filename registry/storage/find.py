@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select
@@ -106,7 +107,12 @@ def data_of(session: Session, version_id: int) -> dict[str, DatasetVersion]:
 
 def lineage(session: Session, version_id: int) -> list[DatasetVersion]:
     """A version's data and everything that they were made from, oldest first."""
-    known = {row.id: row for row in data_of(session, version_id).values()}
+    return ancestry(session, data_of(session, version_id).values())
+
+
+def ancestry(session: Session, rows: Iterable[DatasetVersion]) -> list[DatasetVersion]:
+    """Dataset versions and everything that they were made from, oldest first."""
+    known = {row.id: row for row in rows}
     young = set(known)
     while young:
         parents = session.scalars(

@@ -48,3 +48,13 @@ class Home:
     @property
     def reports(self) -> Path:
         return self.root / "reports"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def ledger_key(self) -> Path:
+        """The key that signs the ledger: `$PHASEGATE_LEDGER_KEY`, or `keys/ledger.key` in the root."""
+        named = os.environ.get("PHASEGATE_LEDGER_KEY")
+        return Path(named).expanduser().absolute() if named else self.root / "keys" / "ledger.key"

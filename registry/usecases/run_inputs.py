@@ -13,7 +13,14 @@ from registry.domain.references import Ref
 from registry.domain.targets import criteria_digest
 from registry.errors import BadConfig, BadInput, WrongStage
 from registry.extension.discovery import AnyPlugin
-from registry.extension.inputs import ColumnRoles, DatasetInput, DeploymentInput, EvidenceInput, ModelInput
+from registry.extension.inputs import (
+    ColumnRoles,
+    DatasetInput,
+    DeploymentInput,
+    EvidenceInput,
+    ModelInput,
+    OriginInput,
+)
 from registry.storage import find
 from registry.storage.artifacts import ArtifactStore
 from registry.storage.dossiers import as_json, targets_of
@@ -55,9 +62,12 @@ def resolve_inputs(
     session: Session, store: ArtifactStore, home: Home, plugin: AnyPlugin, ref: Ref, data: dict[str, str]
 ) -> RunInputs:
     if plugin.subject == "dataset":
-        if data:
+        if data and not plugin.other_data:
             raise BadInput(f"{plugin.name} works on one dataset: --data does not apply")
+        if "subject" in data:
+            raise BadInput(f"--data subject=...: the subject is {ref}", hint="name the role another way")
         row = find.dataset(session, ref)
+        others = {role: find.dataset(session, Ref.parse(text)) for role, text in data.items()}
         return RunInputs(
             about=f"dataset:{ref}",
             version_id=None,
@@ -65,7 +75,7 @@ def resolve_inputs(
             criteria="",
             dataset=_dataset(session, store, row, "subject"),
             model=None,
-            data={},
+            data={role: _dataset(session, store, other, role) for role, other in others.items()},
             evidence=_evidence(session, store, plugin, row.digest),
             deployments=(),
         )
@@ -107,6 +117,10 @@ def _dataset(session: Session, store: ArtifactStore, row: DatasetVersion, role: 
         path=_fetch(session, store, row.digest),
         rows=row.rows,
         columns=ColumnRoles.model_validate(row.columns),
+        lineage=tuple(
+            OriginInput(ref=find.ref_of(each), digest=each.digest, licence=each.licence, source=each.source)
+            for each in (row, *(old for old in find.ancestry(session, [row]) if old.id != row.id))
+        ),
     )
 
 

@@ -13,7 +13,13 @@ from typing import Any
 from registry.domain.events import RunQueued
 from registry.domain.references import Ref
 from registry.errors import AlreadyExists, RunFailed
-from registry.extension.discovery import AnyPlugin, check_requirements, load_plugin, read_config
+from registry.extension.discovery import (
+    AnyPlugin,
+    check_requirements,
+    kind_of_evidence,
+    load_plugin,
+    read_config,
+)
 from registry.extension.inputs import (
     RunSpec,
 )
@@ -81,6 +87,7 @@ def start_run(
     plugin = load_plugin(name)
     check_requirements(plugin)
     checked = read_config(plugin, dict(config or {}))
+    evidence = kind_of_evidence(plugin, checked)
     launcher(options.engine)
     with database.read() as session:
         inputs = resolve_inputs(session, store, home, plugin, ref, dict(data or {}))
@@ -119,7 +126,8 @@ def start_run(
             )
     try:
         folder.prepare(
-            _spec(number, name, plugin, home, inputs, values, options), _ticket(number, plugin, home, options)
+            _spec(number, name, plugin, home, inputs, values, options),
+            _ticket(number, plugin, evidence, home, options),
         )
         hand_over(database, folder, number, 1)
     except BaseException as cause:
@@ -161,12 +169,12 @@ def _spec(
     )
 
 
-def _ticket(number: int, plugin: AnyPlugin, home: Home, options: RunOptions) -> Ticket:
+def _ticket(number: int, plugin: AnyPlugin, evidence: str, home: Home, options: RunOptions) -> Ticket:
     return Ticket(
         run=number,
         token=1,
         engine=options.engine,
-        evidence=plugin.evidence,
+        evidence=evidence,
         valid_days=plugin.valid_days,
         home=str(home.root),
         artifacts=home.artifacts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import platform
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -16,12 +17,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from registry.domain.digests import digest_of
 from registry.errors import BadConfig, BadInput, Cancelled, RunFailed
 from registry.extension import RunContext, Trained
 from registry.extension.context import CANCEL, CHECKPOINTS, EVENTS
 from registry.extension.predictor import load_predictor
 from registry.extension.testing import PluginContract, dataset_input, run_plugin
-from registry.files import manifest_of
+from registry.files import manifest_of, sha256_of
+from registry.plugins.train import classifier as module
 from registry.plugins.train.batching import LengthGroupedBatches
 from registry.plugins.train.classifier import TrainClassifier
 from registry.plugins.train.loss import reweighing, row_weights, uninformed_loss
@@ -108,6 +111,109 @@ class TestLearning:
         test = table.slice(cut)
         answers = [predictor.labels[best] for best in predictor.probabilities(test).argmax(axis=1)]
         assert f1_score(test["label"].to_pylist(), answers, pos_label="spam") >= 0.90
+
+
+class TestAlarms:
+    def test_a_healthy_training_raises_none(self, tiny_trained: Trained) -> None:
+        metrics = tiny_trained.evidence.metrics
+        assert {name: value for name, value in metrics.items() if name.startswith("alarms")} == {
+            "alarms": 0,
+            "alarms.not_converged": 0,
+            "alarms.diverged": 0,
+            "alarms.overfitted": 0,
+        }
+        assert tiny_trained.evidence.facts["alarms"] == "none"
+        assert tiny_trained.evidence.tables["alarms"] == []
+
+    def test_learning_by_heart_is_overfitting(self, train_tiny: Train) -> None:
+        dice = random.Random(0)
+        texts = [" ".join(f"w{dice.randrange(300)}" for _ in range(8)) for _ in range(300)]
+        noise = pa.table({"text": texts, "label": [dice.choice("ab") for _ in texts], "sex": ["f"] * 300})
+        options = {
+            "table": noise.slice(0, 200),
+            "validation": noise.slice(200),
+            "epochs": 30,
+            "positive": "a",
+        }
+        evidence = train_tiny(**options, dropout=0.0).evidence
+        assert evidence.facts["alarms"] == "overfitted"
+        assert evidence.metrics["alarms"] == evidence.metrics["alarms.overfitted"] == 1
+        (row,) = evidence.tables["alarms"]
+        assert row["value"] == evidence.metrics["validation_loss"] > row["limit"]
+        # The best epoch's weights are kept: those are not overfitted, and did not converge either.
+        best = train_tiny(**options, dropout=0.0, patience=1).evidence
+        assert best.metrics["alarms.overfitted"] == 0
+
+    def test_a_rate_that_is_too_high_diverges(self, train_tiny: Train) -> None:
+        evidence = train_tiny(learning_rate=30.0, epochs=2).evidence
+        assert evidence.metrics["alarms.diverged"] == evidence.metrics["alarms.not_converged"] == 1
+        assert evidence.facts["alarms"] == "not_converged, diverged"
+
+    def test_the_log_tells_them(self, train_tiny: Train) -> None:
+        trained = train_tiny(learning_rate=30.0, epochs=1)
+        assert any(event["text"].startswith("alarm: not_converged") for event in events(trained, "log"))
+
+
+class TestLabelAudit:
+    def test_what_was_fed_is_what_the_data_says(self, tiny_trained: Trained) -> None:
+        evidence = tiny_trained.evidence
+        assert evidence.metrics["label_audit.rows"] == len(evidence.tables["label_audit"]) == 64
+        assert evidence.metrics["label_audit.mismatches"] == 0
+        assert evidence.metrics["labels"] == 2
+        shares = {row["label"]: row["share"] for row in evidence.tables["labels"]}
+        assert sum(shares.values()) == pytest.approx(1)
+        assert evidence.metrics["labels.minority_share"] == min(shares.values())
+
+    def test_texts_are_in_a_file_and_not_in_the_evidence(
+        self, tiny_trained: Trained, sentiment_train: pa.Table
+    ) -> None:
+        (file,) = (file for file in tiny_trained.evidence.files if file.name == "label_audit.json")
+        texts = sentiment_train["text"].to_pylist()
+        for row in json.loads(file.read_text()):
+            assert row["fed_text"] == texts[row["row"]]
+        assert texts[0] not in tiny_trained.evidence.model_dump_json()
+
+    def test_a_cut_text_is_read_from_its_beginning(self, train_tiny: Train) -> None:
+        table = pa.table(
+            {"text": ["größer " * 50 + word for word in "abcd"] * 10, "label": list("aabb") * 10}
+        )
+        table = table.append_column("sex", pa.array(["f"] * 40))
+        evidence = train_tiny(table=table, validation=None, epochs=1, positive="a", max_length=8).evidence
+        assert evidence.metrics["label_audit.mismatches"] == 0
+        assert all(0 < row["share_read"] < 0.5 for row in evidence.tables["label_audit"])
+
+    def test_labels_that_slipped_by_a_row_are_found(
+        self, train_tiny: Train, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def slipped(*arguments: Any) -> list[Any]:
+            rows = real(*arguments)
+            numbers = [row["labels"] for row in rows]
+            return [
+                {**row, "labels": number} for row, number in zip(rows, numbers[1:] + numbers[:1], strict=True)
+            ]
+
+        real = module._examples
+        monkeypatch.setattr(module, "_examples", slipped)
+        metrics = train_tiny(epochs=1).evidence.metrics
+        assert metrics["label_audit.mismatches"] > 10
+
+
+class TestProvenance:
+    def test_names_data_packages_and_determinism(self, tiny_trained: Trained) -> None:
+        facts = tiny_trained.evidence.facts
+        data = run_folder(tiny_trained).parent / "data"
+        for role in ("train", "validation"):
+            assert facts[f"{role}.digest"] == digest_of(manifest_of(data / role))
+        (file,) = (file for file in tiny_trained.evidence.files if file.name == "packages.txt")
+        assert facts["packages"] == sha256_of(file)
+        assert f"torch=={facts['torch']}" in file.read_text().splitlines()
+        assert facts["python"] == platform.python_version()
+        assert facts["determinism"] == "bitwise"
+        assert tiny_trained.evidence.metrics["hours"] == tiny_trained.evidence.metrics["seconds"] / 3600
+
+    def test_says_that_there_was_no_validation(self, train_tiny: Train) -> None:
+        facts = train_tiny(validation=None, epochs=1).evidence.facts
+        assert (facts["validation"], facts["validation.digest"]) == ("none", "none")
 
 
 class TestRepeating:

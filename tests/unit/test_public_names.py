@@ -26,6 +26,7 @@ EXTENSION = {
     "Evidence",
     "EvidenceInput",
     "ModelInput",
+    "OriginInput",
     "MonitorPlugin",
     "Plugin",
     "PluginConfig",

@@ -23,6 +23,8 @@ APPEND_ONLY = (
     "decisions",
     "transitions",
     "approvals",
+    "alias_settings",
+    "envelopes",
     "run_inputs",
     "run_outputs",
 )
@@ -82,11 +84,15 @@ def row_key(row: Base) -> str:
 
 
 def row_digest(row: Base) -> str:
-    """Digest of all columns of a row, the same on every database."""
+    """Digest of all columns of a row that have a value, the same on every database.
+
+    What is NULL is left out, so that a column which a later release adds changes no older digest.
+    """
     values = {}
     for attribute, column, _ in columns_of(type(row)):
         value = getattr(row, attribute)
-        values[column] = value.isoformat() if isinstance(value, datetime) else value
+        if value is not None:
+            values[column] = value.isoformat() if isinstance(value, datetime) else value
     return digest_of(values)
 
 

@@ -1,11 +1,11 @@
-"""Lifecycles, policies, bindings, decisions, transitions, approvals."""
+"""Lifecycles, policies, bindings, decisions, transitions, approvals, aliases."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, String
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.storage.tables.base import Base
@@ -114,5 +114,26 @@ class ApprovalRow(Base):
     digest: Mapped[str] = mapped_column(String(71))
     verdict: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str]
+    # What that person saw: digests of the version's parts, and which evidence was current.
+    basis: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    on_behalf_of: Mapped[int | None] = mapped_column(ForeignKey("actors.id"))
+    created_at: Mapped[datetime]
+    created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))
+
+
+class AliasRow(Base):
+    """An alias was moved to a version, or taken away; the newest row of a name counts."""
+
+    __tablename__ = "alias_settings"
+    __table_args__ = (
+        Index("ix_alias_settings_model_id_name", "model_id", "name", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("models.id"))
+    name: Mapped[str] = mapped_column(String(100))
+    version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"), index=True)
+    decision_id: Mapped[int | None] = mapped_column(ForeignKey("decisions.id"))
     created_at: Mapped[datetime]
     created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))

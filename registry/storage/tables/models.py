@@ -29,6 +29,7 @@ class System(Base):
     affected_groups: Mapped[list[str]] = mapped_column(JSON)
     prohibited_uses: Mapped[list[str]] = mapped_column(JSON)
     oversight: Mapped[str]
+    tags: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime]
     created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))
 

@@ -1,0 +1,127 @@
+"""`memorisation`: whether a classifier's answers betray what it was trained on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+
+from pydantic import Field
+
+from registry.domain.evidence import EvidenceStatus
+from registry.errors import BadConfig
+from registry.extension import DatasetInput, EvaluatePlugin, Evidence, PluginConfig, RunContext
+from registry.extension.predictions import Predictions, predict_labelled
+from registry.extension.tables import read_rows, text_key
+from registry.plugins.evaluate.membership import attack, losses
+
+
+class MemorisationConfig(PluginConfig):
+    """How many rows, and how sure to be."""
+
+    max_rows: int = Field(2000, ge=100, description="random rows of each side that are asked about")
+    min_rows: int = Field(100, ge=10, description="fewer rows on either side are not enough to judge by")
+    rounds: int = Field(1000, ge=100, description="bootstrap rounds of the intervals")
+    confidence: float = Field(0.95, gt=0, lt=1, description="probability that an interval is made for")
+
+
+class Memorisation(EvaluatePlugin[MemorisationConfig]):
+    """Measure how well membership in the training data can be told from a classifier's loss, with intervals.
+
+    A classifier answers with labels and cannot recite a text, so extraction does not apply to it; what it
+    can betray is who was in its training data. An AUC of 0.5 betrays nothing.
+    """
+
+    name = "memorisation"
+    evidence = "eval.memorisation"
+    roles = ("train", "test")
+    requires = ("numpy",)
+    extra = "checks"
+
+    def run(self, ctx: RunContext, config: MemorisationConfig) -> Evidence:
+        """Compare the model's losses on training rows with those on test rows that it was not trained on.
+
+        Test data of another origin than the training data has other losses too: then part of the gap is
+        not memorisation, and the figures lie too high.
+
+        Raises:
+            BadConfig: Train and test are the same data.
+            BadTable: No rows, rows without text or label, or labels that the model does not know.
+            RunFailed: The predictor's answers are no probabilities.
+        """
+        train, test = ctx.role("train"), ctx.role("test")
+        if train.digest == test.digest:
+            raise BadConfig(
+                f"train and test are the same data, {train.ref}: there is nothing that was not trained on",
+                hint=f"--data test=DATASET/N, for example of phasegate run split {train.ref}",
+            )
+        trained_on = set(_keys(train))
+        fresh = [row for row, key in enumerate(_keys(test)) if key not in trained_on]
+        excluded = test.rows - len(fresh)
+        predictor = ctx.predictor()
+        dice = random.Random(ctx.seed)
+        sides: list[Predictions] = []
+        for data, rows in ((train, range(train.rows)), (test, fresh)):
+            if len(rows) < config.min_rows:
+                return _insufficient(train, test, data, len(rows), excluded, config)
+            sides.append(predict_labelled(ctx, data, predictor=predictor, rows=_some(rows, config, dice)))
+        known, unknown = sides
+        members, others = (losses(side.truth, side.probabilities) for side in sides)
+        metrics = {
+            "rows.train": float(len(members)),
+            "rows.heldout": float(len(others)),
+            "heldout_excluded": float(excluded),
+            "loss.train": float(members.mean()),
+            "loss.heldout": float(others.mean()),
+            "confidence.gap": float(
+                known.probabilities.max(axis=1).mean() - unknown.probabilities.max(axis=1).mean()
+            ),
+            **attack(members, others, rounds=config.rounds, confidence=config.confidence, seed=ctx.seed),
+        }
+        auc = "membership.auc"
+        return Evidence(
+            metrics=metrics,
+            facts=_facts(train, test, config),
+            coverage=len(members) / train.rows,
+            summary=f"training rows can be told from others with an AUC of {metrics[auc]:.3f} "
+            f"[{metrics[f'{auc}.lower']:.3f}, {metrics[f'{auc}.upper']:.3f}]; 0.5 is not at all",
+        )
+
+
+def _keys(data: DatasetInput) -> list[str | None]:
+    column = read_rows(data)[data.column("text")].to_pylist()
+    return [None if text is None else text_key(text) for text in column]
+
+
+def _some(rows: Collection[int], config: MemorisationConfig, dice: random.Random) -> list[int]:
+    return sorted(dice.sample(list(rows), min(len(rows), config.max_rows)))
+
+
+def _facts(train: DatasetInput, test: DatasetInput, config: MemorisationConfig) -> dict[str, str]:
+    return {
+        "train": train.ref,
+        "train.digest": train.digest,
+        "test": test.ref,
+        "test.digest": test.digest,
+        "attack": "membership by loss of the true label; held-out rows whose text was trained on left out",
+        "extraction": "does not apply: a classifier answers with labels, not with text",
+        "intervals": f"{config.confidence:.0%}, percentile bootstrap of {config.rounds} rounds",
+    }
+
+
+def _insufficient(
+    train: DatasetInput,
+    test: DatasetInput,
+    data: DatasetInput,
+    rows: int,
+    excluded: int,
+    config: MemorisationConfig,
+) -> Evidence:
+    which = "training rows" if data is train else "test rows that were not trained on"
+    reason = f"{data.ref} has {rows} {which}, fewer than {config.min_rows}"
+    return Evidence(
+        metrics={"heldout_excluded": float(excluded)},
+        status=EvidenceStatus.INSUFFICIENT,
+        reason=reason,
+        facts=_facts(train, test, config),
+        summary=reason,
+    )

@@ -1,0 +1,46 @@
+"""What a training ran on and learned from: enough to do it again, and to see that it was done on this."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import distributions, version
+from pathlib import Path
+
+from registry.domain.digests import digest_bytes
+from registry.extension import DatasetInput
+from registry.files import write_atomically
+
+
+def packages(path: Path) -> tuple[Path, str]:
+    """Write every installed package with its version, one a line; returns the file and its digest."""
+    installed = sorted({f"{found.name}=={found.version}" for found in distributions()}, key=str.casefold)
+    data = "".join(f"{line}\n" for line in installed).encode()
+    write_atomically(path, data)
+    return path, digest_bytes(data)
+
+
+def environment() -> dict[str, str]:
+    """Versions of what decides the bytes."""
+    return {
+        "python": platform.python_version(),
+        "transformers": version("transformers"),
+        "tokenizers": version("tokenizers"),
+    }
+
+
+def learned_from(data: Mapping[str, DatasetInput]) -> dict[str, str]:
+    """The data that was read, by role and digest: `--data` may name other data than the version."""
+    facts = {}
+    for role in ("train", "validation"):
+        facts[role] = data[role].ref if role in data else "none"
+        facts[f"{role}.digest"] = data[role].digest if role in data else "none"
+    return facts
+
+
+def determinism(device: str, threads: int) -> str:
+    """Where the same run gives the same bytes again: everywhere, or on the same machine.
+
+    With several threads, and on a GPU, numbers are added in an order that depends on the machine.
+    """
+    return "bitwise" if device == "cpu" and threads == 1 else "same machine"
