@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from alembic import op
+from registry.migrations.triggers import drop_function, keep, make_function, release
 
 revision = "0002_append_only"
 down_revision = "0001_tables"
@@ -54,62 +53,10 @@ KEPT = {
 
 
 def upgrade() -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        for table in FROZEN:
-            _sqlite(table, "update", "")
-            _sqlite(table, "delete", "")
-            _sqlite_replace(table)
-        for table, allowed in KEPT.items():
-            _sqlite(table, "update", f"WHEN NOT ({allowed})")
-            _sqlite(table, "delete", "")
-            _sqlite_replace(table)
-        return
-    op.execute(
-        "CREATE FUNCTION phasegate_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "RAISE EXCEPTION '% of % is refused: rows of this table are kept as they are', TG_OP, TG_TABLE_NAME; "
-        "END $$"
-    )
-    for table in FROZEN:
-        _postgres(table, "update", "UPDATE", "ROW")
-        _postgres(table, "delete", "DELETE", "ROW")
-        _postgres(table, "truncate", "TRUNCATE", "STATEMENT")
-    for table, allowed in KEPT.items():
-        _postgres(table, "update", "UPDATE", "ROW", f"WHEN (NOT ({allowed}))")
-        _postgres(table, "delete", "DELETE", "ROW")
-        _postgres(table, "truncate", "TRUNCATE", "STATEMENT")
+    make_function()
+    keep(FROZEN, KEPT)
 
 
 def downgrade() -> None:
-    sqlite = op.get_bind().dialect.name == "sqlite"
-    for table in (*FROZEN, *KEPT):
-        for what in ("update", "delete", "replace") if sqlite else ("update", "delete", "truncate"):
-            op.execute(f"DROP TRIGGER keep_{table}_{what}" + ("" if sqlite else f" ON {table}"))
-    if not sqlite:
-        op.execute("DROP FUNCTION phasegate_refuse()")
-
-
-def _sqlite(table: str, what: str, when: str) -> None:
-    op.execute(
-        f"CREATE TRIGGER keep_{table}_{what} BEFORE {what.upper()} ON {table} {when} BEGIN "
-        f"SELECT RAISE(ABORT, '{what} of {table} is refused: rows of this table are kept as they are'); END"
-    )
-
-
-def _sqlite_replace(table: str) -> None:
-    """INSERT OR REPLACE deletes the row that is in its way, and asks no trigger on DELETE."""
-    inspector = sa.inspect(op.get_bind())
-    keys = [inspector.get_pk_constraint(table)["constrained_columns"]]
-    keys += [unique["column_names"] for unique in inspector.get_unique_constraints(table)]
-    same = " OR ".join(" AND ".join(f'"{column}" = NEW."{column}"' for column in key) for key in keys)
-    op.execute(
-        f"CREATE TRIGGER keep_{table}_replace BEFORE INSERT ON {table} "
-        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {same}) BEGIN "
-        f"SELECT RAISE(ABORT, 'insert into {table} is refused: not UNIQUE, and its rows are kept'); END"
-    )
-
-
-def _postgres(table: str, name: str, operation: str, each: str, when: str = "") -> None:
-    op.execute(
-        f"CREATE TRIGGER keep_{table}_{name} BEFORE {operation} ON {table} "
-        f"FOR EACH {each} {when} EXECUTE FUNCTION phasegate_refuse()"
-    )
+    release((*FROZEN, *KEPT))
+    drop_function()
