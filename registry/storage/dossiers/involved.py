@@ -127,4 +127,3 @@ def find_people(
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
     """Names of the parts that two bases do not share."""
     return tuple(sorted(name for name in {*before, *after} if before.get(name) != after.get(name)))
-

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003_people_and_risks"
-down_revision = "0002_append_only"
+revision = "0002_people_and_risks"
+down_revision = "0001_tables"
 
 TABLES = (
     "delegations",
