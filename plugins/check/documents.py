@@ -71,7 +71,16 @@ class Document:
 
     def missing(self, required: Sequence[Heading]) -> list[Heading]:
         """Headings that are not there, or have nothing written below them."""
-        return [each for each in required if not any(_answers(section, each) for section in self.sections)]
+        return [
+            each for each in required if not any(_answers(section, each) for section in self._below_title)
+        ]
+
+    @property
+    def _below_title(self) -> tuple[Section, ...]:
+        """All sections but that of the title, which holds the whole document and so answers nothing."""
+        others = self.sections[1:]
+        titled = bool(others) and all(section.level > self.sections[0].level for section in others)
+        return others if titled else self.sections
 
 
 def read_document(path: Path) -> Document:
