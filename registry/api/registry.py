@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from registry.api.people import PeopleApi
     from registry.policy import GateBinding, GatePolicy
     from registry.reports.facts import ReportFacts
-    from registry.storage.unit_of_work import UnitOfWork
     from registry.usecases.audit import Audit
     from registry.usecases.examine import Check
     from registry.usecases.runs import RunOptions
@@ -254,29 +253,28 @@ class Registry:
     def explain(self, ref: str, to: str) -> tuple[Decision, Dossier]:
         """What the gate into a stage would say now, and what it would see."""
         with self._database.read() as session:
-            return usecases.decide.explain(session, Ref.parse(ref), to, now(), self.actor)
+            judged = usecases.decide.judge(session, Ref.parse(ref), to, self.actor)
+        return judged.decision, judged.dossier
 
     def promote(self, ref: str, to: str) -> Decision:
         """Move a version if its gate agrees; a refusal is returned, and recorded, too."""
-        return self._decide(usecases.decide.promote, Ref.parse(ref), to)
-
-    def move_alias(self, ref: str, alias: str) -> Decision:
-        """Let an alias of the model point to a version, if the gate into `@alias` agrees."""
-        return self._decide(usecases.decide.move_alias, Ref.parse(ref), alias)
-
-    def _decide(self, verb: Callable[[UnitOfWork, Ref, str], Decision], ref: Ref, to: str) -> Decision:
-        """Decide, and decide again if what the gate looked at was written meanwhile."""
         from registry.storage.unit_of_work import Overtaken
 
         for tries in range(_TRIES, 0, -1):
+            with self._database.read() as session:
+                judged = usecases.decide.judge(session, Ref.parse(ref), to, self.actor)
             try:
                 with self._database.write(self.actor) as work:
-                    decision = verb(work, ref, to)
+                    decision = usecases.decide.carry_out(work, judged)
                 return replace(decision, entry=work.last_entry)
             except Overtaken:
                 if tries == 1:
                     raise
         raise AssertionError
+
+    def move_alias(self, ref: str, alias: str) -> Decision:
+        """Let an alias of the model point to a version, if the gate into `@alias` agrees."""
+        return self.promote(ref, f"@{alias}")
 
     def decisions(self, ref: str) -> list[DecisionView]:
         with self._database.read() as session:

@@ -57,11 +57,11 @@ _SERVED = (
 class Service:
     """What a gate sees of a version's service."""
 
-    deployments: tuple[DeploymentFacts, ...]
-    aliases: tuple[str, ...]
-    champion: ChampionFacts
-    rollback_targets: tuple[str, ...]
-    dependants: tuple[str, ...]
+    deployments: tuple[DeploymentFacts, ...] = ()
+    aliases: tuple[str, ...] = ()
+    champion: ChampionFacts = ChampionFacts()
+    rollback_targets: tuple[str, ...] = ()
+    dependants: tuple[str, ...] = ()
 
 
 def find_service(
