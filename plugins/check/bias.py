@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from registry.domain.evidence import EvidenceStatus
-from registry.domain.names import did_you_mean
 from registry.errors import BadConfig
 from registry.extension import CheckPlugin, DatasetInput, Evidence, PluginConfig, RunContext
+from registry.extension.options import Words
 from registry.extension.predictions import predict_labelled
+from registry.extension.tables import check_columns
 from registry.plugins.check.count_table import DIFFERENCES
 from registry.plugins.check.group_audit import GroupAudit
 
@@ -18,18 +17,13 @@ from registry.plugins.check.group_audit import GroupAudit
 class BiasConfig(PluginConfig):
     """Which groups, and how sure to be."""
 
-    sensitive: tuple[str, ...] = Field(
+    sensitive: Words = Field(
         (),
         description="columns that name groups, comma-separated; default: the test data's sensitive columns",
     )
     min_group: int = Field(30, ge=1, description="a group with fewer rows is too small to judge")
     rounds: int = Field(1000, ge=100, description="bootstrap rounds of the intervals")
     confidence: float = Field(0.95, gt=0, lt=1, description="probability that an interval is made for")
-
-    @field_validator("sensitive", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
 class Bias(CheckPlugin[BiasConfig]):
@@ -62,6 +56,7 @@ class Bias(CheckPlugin[BiasConfig]):
         ]
         metrics = {name: value for audit in audits for name, value in audit.metrics().items()}
         metrics |= _worst(metrics, columns)
+        metrics["confidence"] = config.confidence
         metrics["groups"] = float(sum(len(audit.names) for audit in audits))
         metrics["smallest_group"] = float(min(audit.sizes.min() for audit in audits))
         reasons = [reason for audit in audits for reason in audit.doubts(config.min_group)]
@@ -84,18 +79,13 @@ class Bias(CheckPlugin[BiasConfig]):
 
 
 def _sensitive(data: DatasetInput, config: BiasConfig) -> tuple[str, ...]:
-    import pyarrow.parquet as pq
-
     columns = config.sensitive or data.columns.sensitive
     if not columns:
         raise BadConfig(
             f"{data.ref} names no sensitive column",
             hint="--set sensitive=COLUMN, or add the dataset with --sensitive COLUMN",
         )
-    known = pq.read_schema(data.table_path).names
-    for column in columns:
-        if column not in known:
-            raise BadConfig(f"{data.ref} has no column {column!r}", hint=did_you_mean(column, known))
+    check_columns(data, columns)
     return columns
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from registry.domain.names import did_you_mean
 from registry.extension import CheckPlugin, Evidence, PluginConfig, RunContext
+from registry.extension.options import Words
 from registry.plugins.check.document_kinds import KINDS, Heading
 from registry.plugins.check.documents import DocumentFile, document_evidence
 
@@ -18,16 +18,11 @@ _WORDS = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 class DocumentConfig(PluginConfig):
     """Which document, and where it is."""
 
-    headings: tuple[str, ...] = Field(
+    headings: Words = Field(
         (), description="more headings that it must have, comma-separated; of a kind of your own: all of them"
     )
     kind: str = Field(description=f"{', '.join(KINDS)}; or your own, with its headings")
     file: DocumentFile
-
-    @field_validator("headings", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("kind")
     @classmethod

@@ -48,7 +48,7 @@ DocumentFile = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading and what is written below it, subsections included."""
+    """A heading and what is written below it, subsections included but for a title's."""
 
     level: int
     heading: str
@@ -152,7 +152,10 @@ def _without_front_matter(lines: Sequence[str]) -> Sequence[str]:
 
 
 def _sections(lines: Sequence[str]) -> tuple[Section, ...]:
-    """Headings with the lines below each, up to the next heading of the same level or above."""
+    """Headings with the lines below each, up to the next heading of the same level or above.
+
+    A title that stands above all other headings has only the lines up to the first of them.
+    """
     heads: list[tuple[int, int, str]] = []
     fenced = ""
     for number, line in enumerate(lines):
@@ -171,10 +174,12 @@ def _sections(lines: Sequence[str]) -> tuple[Section, ...]:
         ):
             # Plain text has no other headings: a short line of its own that ends in a colon.
             heads.append((number, 7, line.strip().rstrip(":")))
+    titled = all(depth > heads[0][1] for _, depth, _ in heads[1:])
     headed = {number for number, _, _ in heads}
     sections = []
     for place, (number, level, heading) in enumerate(heads):
-        end = next((other for other, depth, _ in heads[place + 1 :] if depth <= level), len(lines))
+        deepest = 7 if titled and not place else level
+        end = next((other for other, depth, _ in heads[place + 1 :] if depth <= deepest), len(lines))
         below = [
             line
             for at, line in enumerate(lines[number + 1 : end], number + 1)

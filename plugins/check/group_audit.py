@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from registry.extension.predictions import Predictions
+from registry.extension.tables import groups_of
 from registry.plugins.check.count_table import (
     RATES,
     count_table,
@@ -16,8 +17,6 @@ from registry.plugins.check.count_table import (
 
 if TYPE_CHECKING:
     import numpy as np
-
-MISSING = "(missing)"
 
 
 class GroupAudit:
@@ -33,8 +32,7 @@ class GroupAudit:
     def __init__(self, found: Predictions, column: str, *, rounds: int, confidence: float, seed: int) -> None:
         import numpy as np
 
-        words = [MISSING if value is None else str(value) for value in found.table[column].to_pylist()]
-        names, groups = np.unique(words, return_inverse=True)
+        names, groups = np.unique(groups_of(found.table[column]), return_inverse=True)
         truth, selected = found.truth == found.positive, found.predicted == found.positive
         table = count_table(groups, truth, selected)
         self.column = column

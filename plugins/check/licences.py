@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from pydantic import Field, field_validator
 
 from registry.domain.evidence import EvidenceStatus
 from registry.domain.names import did_you_mean
 from registry.extension import CheckPlugin, Evidence, OriginInput, PluginConfig, RunContext
+from registry.extension.options import Words
 from registry.plugins.check.spdx import KNOWN, PERMISSIVE, PUBLIC_DOMAIN, choices, spdx_name
 
 
 class LicencesConfig(PluginConfig):
     """Which licences a company takes."""
 
-    allowed: tuple[str, ...] = Field(
+    allowed: Words = Field(
         (*PUBLIC_DOMAIN, *PERMISSIVE),
         min_length=1,
         description="SPDX names, comma-separated, and contracts of one's own as LicenseRef-NAME; "
         "default: public domain and permissive ones",
     )
-
-    @field_validator("allowed", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("allowed")
     @classmethod

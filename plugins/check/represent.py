@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ from registry.domain.evidence import EvidenceStatus
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig
 from registry.extension import CheckPlugin, DatasetInput, Evidence, PluginConfig, RunContext
-from registry.extension.tables import read_rows
-from registry.plugins.check.shares import MISSING, MOST_GROUPS, MOST_NUMBERS, Shares
+from registry.extension.options import Words
+from registry.extension.tables import MISSING, check_columns, groups_of, read_rows
+from registry.plugins.check.shares import MOST_GROUPS, MOST_NUMBERS, Shares
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 class RepresentConfig(PluginConfig):
     """What to compare, with what, and how sure to be."""
 
-    columns: tuple[str, ...] = Field(
+    columns: Words = Field(
         (), description="columns to compare, comma-separated; default: the sensitive columns and the label"
     )
     expected: dict[str, dict[str, float]] = Field(
@@ -36,11 +38,6 @@ class RepresentConfig(PluginConfig):
     min_group: int = Field(30, ge=1, description="a group with fewer rows here is too small to judge")
     rounds: int = Field(1000, ge=100, description="bootstrap rounds of the intervals")
     confidence: float = Field(0.95, gt=0, lt=1, description="probability that an interval is made for")
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("expected", mode="before")
     @classmethod
@@ -89,7 +86,7 @@ class Represent(CheckPlugin[RepresentConfig]):
         data = ctx.dataset
         table = read_rows(data)
         reference = _reference(ctx, config)
-        columns = _columns(data, table, config)
+        columns = _columns(data, config)
         compared = (
             [_expect(data, table, column, config.expected) for column in columns]
             if reference is None
@@ -111,6 +108,7 @@ class Represent(CheckPlugin[RepresentConfig]):
         small = [name for each in compared for name in each.small(config.min_group)]
         metrics |= {
             "rows": float(table.num_rows),
+            "confidence": config.confidence,
             "reference_rows": float(reference.rows if reference else 0),
             "columns": float(len(columns)),
             "groups": float(sum(len(each.names) for each in compared)),
@@ -163,7 +161,7 @@ def _reference(ctx: RunContext, config: RepresentConfig) -> DatasetInput | None:
     return reference
 
 
-def _columns(data: DatasetInput, table: pa.Table, config: RepresentConfig) -> tuple[str, ...]:
+def _columns(data: DatasetInput, config: RepresentConfig) -> tuple[str, ...]:
     named = (*data.columns.sensitive, *filter(None, [data.columns.label]))
     columns = config.columns or tuple(config.expected) or named
     if not columns:
@@ -171,14 +169,8 @@ def _columns(data: DatasetInput, table: pa.Table, config: RepresentConfig) -> tu
             f"{data.ref} names no sensitive column and no label to compare",
             hint="--set columns=COLUMN, or add the dataset with --sensitive COLUMN",
         )
-    for column in columns:
-        _check_column(data, table, column)
+    check_columns(data, columns)
     return tuple(dict.fromkeys(columns))
-
-
-def _check_column(data: DatasetInput, table: pa.Table, column: str) -> None:
-    if column not in table.column_names:
-        raise BadConfig(f"{data.ref} has no column {column!r}", hint=did_you_mean(column, table.column_names))
 
 
 def _expect(
@@ -198,9 +190,9 @@ def _against(
     table: pa.Table, data: DatasetInput, other: pa.Table, reference: DatasetInput, columns: tuple[str, ...]
 ) -> list[Shares]:
     """Columns against those of another dataset."""
+    check_columns(reference, columns)
     compared = []
     for column in columns:
-        _check_column(reference, other, column)
         bins = _deciles(other[column])
         if bins and not _is_number(table[column].type):
             raise BadConfig(
@@ -228,7 +220,7 @@ def _deciles(column: pa.ChunkedArray) -> list[float]:
 
     if not _is_number(column.type):
         return []
-    known = column.drop_null()
+    known = column.filter(pc.is_finite(column))
     if pc.count_distinct(known).as_py() <= MOST_NUMBERS:
         return []
     edges: list[float] = np.unique(np.quantile(known.to_numpy(), np.arange(1, 10) / 10)).tolist()
@@ -243,16 +235,11 @@ def _is_number(type: pa.DataType) -> bool:
 
 def _words(column: pa.ChunkedArray, edges: list[float] | None = None) -> list[str]:
     """Each row's group."""
-    values = column.to_pylist()
     if not edges:
-        return [MISSING if value is None else str(value) for value in values]
-    from bisect import bisect_left
-
-    heads = [
-        f"up to {edges[0]:g}",
-        *(f"{low:g} to {high:g}" for low, high in pairwise(edges)),
-    ]
-    names = [*heads, f"above {edges[-1]:g}"]
+        return groups_of(column)
+    between = (f"{low:g} to {high:g}" for low, high in pairwise(edges))
+    names = [f"up to {edges[0]:g}", *between, f"above {edges[-1]:g}"]
     return [
-        MISSING if value is None or value != value else names[bisect_left(edges, value)] for value in values
+        MISSING if value is None or value != value else names[bisect_left(edges, value)]
+        for value in column.to_pylist()
     ]

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from registry.extension.tables import MISSING
+
 if TYPE_CHECKING:
     import numpy as np
 
-MISSING = "(missing)"
 # More different values than this are no groups: ids, dates, free text.
 MOST_GROUPS = 200
 # Numbers with more different values than this are compared by deciles of the reference.

@@ -9,7 +9,7 @@ from pydantic import Field
 from registry.domain.evidence import EvidenceStatus
 from registry.extension import DatasetInput, EvaluatePlugin, Evidence, PluginConfig, RunContext
 from registry.extension.predictions import Predictions, predict_labelled
-from registry.extension.tables import read_rows, text_key
+from registry.extension.tables import groups_of, read_rows, text_key
 from registry.plugins.evaluate.scores import (
     average_of,
     brier,
@@ -63,6 +63,8 @@ class EvaluateClassifier(EvaluatePlugin[EvaluateConfig]):
             "mcc": correlation(matrix),
             "brier": brier(found.truth, found.probabilities),
             "ece": ece,
+            "ece.bins": float(config.bins),
+            "confidence": config.confidence,
         }
         for name, ends in intervals(
             matrix, positive, rounds=config.rounds, confidence=config.confidence, seed=ctx.seed
@@ -145,7 +147,7 @@ def _group_table(found: Predictions, data: DatasetInput, confidence: float) -> l
     right = found.predicted == found.truth
     table = []
     for column in data.columns.sensitive:
-        values = np.array(["(missing)" if v is None else str(v) for v in found.table[column].to_pylist()])
+        values = np.array(groups_of(found.table[column]))
         for group in np.unique(values):
             hits, rows = int(right[values == group].sum()), int((values == group).sum())
             ends = binomtest(hits, rows).proportion_ci(confidence, method="wilson")

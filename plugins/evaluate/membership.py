@@ -46,7 +46,7 @@ def attack(
     found, accused = np.cumsum(ours) / len(members), np.cumsum(theirs) / len(others)
     few = found[accused <= _FALSE_ALARMS]
     metrics = {
-        "membership.auc": float(_auc(ours[None], theirs[None])[0]),
+        "membership.auc": _auc(ours, theirs),
         "membership.advantage": float(max(np.max(found - accused), 0.0)),
         "membership.tpr_at_1pct_fpr": float(few[-1]) if len(few) else 0.0,
         "loss.gap": float(others.mean() - members.mean()),
@@ -56,7 +56,7 @@ def attack(
     for _ in range(rounds):
         one = dice.multinomial(len(members), ours / len(members))
         other = dice.multinomial(len(others), theirs / len(others))
-        areas.append(_auc(one[None], other[None])[0])
+        areas.append(_auc(one, other))
         gaps.append(other @ values / len(others) - one @ values / len(members))
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     for name, drawn in (("membership.auc", areas), ("loss.gap", gaps)):
@@ -64,11 +64,7 @@ def attack(
     return metrics
 
 
-def _auc(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+def _auc(ours: np.ndarray, theirs: np.ndarray) -> float:
     """Chance that a member's loss is below another row's, ties counted half, of counts by ascending loss."""
-    import numpy as np
-
-    above = theirs.sum(axis=-1, keepdims=True) - np.cumsum(theirs, axis=-1)
-    wins = (ours * (above + theirs / 2)).sum(axis=-1)
-    area: np.ndarray = wins / (ours.sum(axis=-1) * theirs.sum(axis=-1))
-    return area
+    above = theirs.sum() - theirs.cumsum()
+    return float(ours @ (above + theirs / 2) / (ours.sum() * theirs.sum()))

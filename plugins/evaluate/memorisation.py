@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
 
 from pydantic import Field
 
 from registry.domain.evidence import EvidenceStatus
 from registry.errors import BadConfig
 from registry.extension import DatasetInput, EvaluatePlugin, Evidence, PluginConfig, RunContext
-from registry.extension.predictions import Predictions, predict_labelled
+from registry.extension.predictions import predict_labelled
 from registry.extension.tables import read_rows, text_key
 from registry.plugins.evaluate.membership import attack, losses
 
@@ -56,31 +55,45 @@ class Memorisation(EvaluatePlugin[MemorisationConfig]):
             )
         trained_on = set(_keys(train))
         fresh = [row for row, key in enumerate(_keys(test)) if key not in trained_on]
-        excluded = test.rows - len(fresh)
+        excluded = {"heldout_excluded": float(test.rows - len(fresh))}
+        facts = _facts(train, test, config)
+        if reason := _too_few(train, test, len(fresh), config.min_rows):
+            return Evidence(
+                metrics=excluded,
+                status=EvidenceStatus.INSUFFICIENT,
+                reason=reason,
+                facts=facts,
+                coverage=0.0,
+                summary=reason,
+            )
         predictor = ctx.predictor()
         dice = random.Random(ctx.seed)
-        sides: list[Predictions] = []
-        for data, rows in ((train, range(train.rows)), (test, fresh)):
-            if len(rows) < config.min_rows:
-                return _insufficient(train, test, data, len(rows), excluded, config)
-            sides.append(predict_labelled(ctx, data, predictor=predictor, rows=_some(rows, config, dice)))
-        known, unknown = sides
-        members, others = (losses(side.truth, side.probabilities) for side in sides)
+        known, unknown = (
+            predict_labelled(
+                ctx,
+                data,
+                predictor=predictor,
+                rows=sorted(dice.sample(rows, min(len(rows), config.max_rows))),
+            )
+            for data, rows in ((train, range(train.rows)), (test, fresh))
+        )
+        members, others = (losses(side.truth, side.probabilities) for side in (known, unknown))
         metrics = {
             "rows.train": float(len(members)),
             "rows.heldout": float(len(others)),
-            "heldout_excluded": float(excluded),
+            "confidence": config.confidence,
             "loss.train": float(members.mean()),
             "loss.heldout": float(others.mean()),
             "confidence.gap": float(
                 known.probabilities.max(axis=1).mean() - unknown.probabilities.max(axis=1).mean()
             ),
+            **excluded,
             **attack(members, others, rounds=config.rounds, confidence=config.confidence, seed=ctx.seed),
         }
         auc = "membership.auc"
         return Evidence(
             metrics=metrics,
-            facts=_facts(train, test, config),
+            facts=facts,
             coverage=len(members) / train.rows,
             summary=f"training rows can be told from others with an AUC of {metrics[auc]:.3f} "
             f"[{metrics[f'{auc}.lower']:.3f}, {metrics[f'{auc}.upper']:.3f}]; 0.5 is not at all",
@@ -92,8 +105,13 @@ def _keys(data: DatasetInput) -> list[str | None]:
     return [None if text is None else text_key(text) for text in column]
 
 
-def _some(rows: Collection[int], config: MemorisationConfig, dice: random.Random) -> list[int]:
-    return sorted(dice.sample(list(rows), min(len(rows), config.max_rows)))
+def _too_few(train: DatasetInput, test: DatasetInput, fresh: int, least: int) -> str:
+    """Why there is nothing to compare; empty if there is."""
+    if train.rows < least:
+        return f"{train.ref} has {train.rows} training rows, fewer than {least}"
+    if fresh < least:
+        return f"{test.ref} has {fresh} test rows that were not trained on, fewer than {least}"
+    return ""
 
 
 def _facts(train: DatasetInput, test: DatasetInput, config: MemorisationConfig) -> dict[str, str]:
@@ -106,22 +124,3 @@ def _facts(train: DatasetInput, test: DatasetInput, config: MemorisationConfig) 
         "extraction": "does not apply: a classifier answers with labels, not with text",
         "intervals": f"{config.confidence:.0%}, percentile bootstrap of {config.rounds} rounds",
     }
-
-
-def _insufficient(
-    train: DatasetInput,
-    test: DatasetInput,
-    data: DatasetInput,
-    rows: int,
-    excluded: int,
-    config: MemorisationConfig,
-) -> Evidence:
-    which = "training rows" if data is train else "test rows that were not trained on"
-    reason = f"{data.ref} has {rows} {which}, fewer than {config.min_rows}"
-    return Evidence(
-        metrics={"heldout_excluded": float(excluded)},
-        status=EvidenceStatus.INSUFFICIENT,
-        reason=reason,
-        facts=_facts(train, test, config),
-        summary=reason,
-    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
 from registry.domain.evidence import EvidenceStatus
 from registry.domain.names import did_you_mean
 from registry.extension import EvaluatePlugin, Evidence, PluginConfig, RunContext
+from registry.extension.options import Words
 from registry.extension.predictions import Predictions, predict_labelled, predict_table
 from registry.plugins.evaluate.perturbations import PERTURBATIONS, perturb
 from registry.plugins.evaluate.scores import average_of, confusion, rates, too_little
@@ -27,7 +28,7 @@ _SCORES = ("accuracy", "f1")
 class RobustnessConfig(PluginConfig):
     """What is changed, how much, and how sure to be."""
 
-    perturbations: tuple[str, ...] = Field(
+    perturbations: Words = Field(
         tuple(PERTURBATIONS), min_length=1, description="what to change, comma-separated"
     )
     strength: float = Field(
@@ -39,11 +40,6 @@ class RobustnessConfig(PluginConfig):
     min_rows: int = Field(30, ge=1, description="fewer test rows are not enough to judge by")
     rounds: int = Field(1000, ge=100, description="bootstrap rounds of the intervals")
     confidence: float = Field(0.95, gt=0, lt=1, description="probability that an interval is made for")
-
-    @field_validator("perturbations", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @field_validator("perturbations")
     @classmethod
@@ -88,7 +84,12 @@ class Robustness(EvaluatePlugin[RobustnessConfig]):
             moved = moved or not (chances == found.probabilities).all()
 
         positive = found.positive if len(found.labels) == 2 else None
-        metrics = {"rows": float(len(texts)), **_metrics(found, answers, positive, config, ctx.seed)}
+        metrics = {
+            "rows": float(len(texts)),
+            "strength": config.strength,
+            "confidence": config.confidence,
+            **_metrics(found, answers, positive, config, ctx.seed),
+        }
         worst = max(config.perturbations, key=lambda name: metrics[f"f1.drop.{name}"])
         reason = too_little(found, config.min_rows)
         if not moved and not reason:

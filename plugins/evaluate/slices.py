@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from registry.domain.evidence import EvidenceStatus
-from registry.domain.names import did_you_mean
-from registry.errors import BadConfig
-from registry.extension import DatasetInput, EvaluatePlugin, Evidence, PluginConfig, RunContext
+from registry.extension import EvaluatePlugin, Evidence, PluginConfig, RunContext
+from registry.extension.options import Words
 from registry.extension.predictions import Predictions, predict_labelled
+from registry.extension.tables import check_columns
 from registry.plugins.evaluate.scores import average_of, confusion, too_little
 from registry.plugins.evaluate.slicing import by_column, by_label, by_length, judged_labels, mean_f1, measure
 
@@ -18,7 +18,7 @@ from registry.plugins.evaluate.slicing import by_column, by_label, by_length, ju
 class SlicesConfig(PluginConfig):
     """Which parts, and how sure to be."""
 
-    columns: tuple[str, ...] = Field(
+    columns: Words = Field(
         (), description="columns whose groups are slices, comma-separated; default: the sensitive columns"
     )
     intersections: bool = Field(False, description="also every pair of groups of two of these columns")
@@ -31,11 +31,6 @@ class SlicesConfig(PluginConfig):
     )
     rounds: int = Field(1000, ge=100, description="bootstrap rounds of the intervals of F1")
     confidence: float = Field(0.95, gt=0, lt=1, description="probability that an interval is made for")
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
 class Slices(EvaluatePlugin[SlicesConfig]):
@@ -60,7 +55,8 @@ class Slices(EvaluatePlugin[SlicesConfig]):
             RunFailed: The predictor's answers are no probabilities.
         """
         data = ctx.role("test")
-        columns = _columns(data, config)
+        columns = tuple(dict.fromkeys(config.columns or data.columns.sensitive))
+        check_columns(data, columns)
         found = predict_labelled(ctx, data)
         positive = found.positive if len(found.labels) == 2 else None
         parts = [*by_column(found, columns, config.intersections), *by_label(found)]
@@ -90,7 +86,9 @@ class Slices(EvaluatePlugin[SlicesConfig]):
         worst = {score: _worst(judged, score) for score in ("accuracy", "f1")}
         metrics = {
             "rows": float(len(found.truth)),
+            "confidence": config.confidence,
             "slices": float(len(judged)),
+            "slices.smallest": float(min(row["rows"] for row in rows)),
             "slices.small": float(len(small)),
             "slices.without_f1": float(len(unscored)),
         }
@@ -117,17 +115,6 @@ class Slices(EvaluatePlugin[SlicesConfig]):
             summary=_summary(worst["accuracy"], overall["accuracy"], len(judged), len(small)),
             tables={"slices": rows},
         )
-
-
-def _columns(data: DatasetInput, config: SlicesConfig) -> tuple[str, ...]:
-    import pyarrow.parquet as pq
-
-    known = pq.read_schema(data.table_path).names
-    columns = config.columns or data.columns.sensitive
-    for column in columns:
-        if column not in known:
-            raise BadConfig(f"{data.ref} has no column {column!r}", hint=did_you_mean(column, known))
-    return tuple(dict.fromkeys(columns))
 
 
 def _f1(found: Predictions, positive: int | None) -> float:

@@ -8,12 +8,11 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from registry.extension.predictions import Predictions
+from registry.extension.tables import groups_of
 from registry.plugins.evaluate.scores import confusion, rates
 
 if TYPE_CHECKING:
     import numpy as np
-
-MISSING = "(missing)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +34,7 @@ def by_column(found: Predictions, columns: Sequence[str], pairs: bool) -> Iterat
     """The groups of each column, and of every pair of columns if asked; a null is the group `(missing)`."""
     import numpy as np
 
-    words = {
-        column: np.array(
-            [MISSING if value is None else str(value) for value in found.table[column].to_pylist()]
-        )
-        for column in columns
-    }
+    words = {column: np.array(groups_of(found.table[column])) for column in columns}
     for column, values in words.items():
         for group in np.unique(values):
             yield Slice(column, f"{column}={group}", values == group)

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadTable
 from registry.extension import DatasetDraft, Evidence, PluginConfig, Prepared, PreparePlugin, RunContext
-from registry.extension.tables import read_rows, text_key
+from registry.extension.tables import groups_of, read_rows, text_key
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,7 +73,8 @@ class Split(PreparePlugin[SplitConfig]):
                     f"option 'stratify': no column {name!r}", hint=did_you_mean(name, table.column_names)
                 )
         keys = [text_key(text) for text in texts]
-        strata = list(zip(map(str, labels), *(_words(table, name) for name in config.stratify), strict=True))
+        groups = (groups_of(table[name]) for name in config.stratify)
+        strata = list(zip(map(str, labels), *groups, strict=True))
 
         rows = deal(keys, strata, config.shares, ctx.seed)
         parts = {part: table.take(sorted(rows[part])) for part in config.shares}
@@ -168,10 +169,6 @@ def _complete(ctx: RunContext, table: pa.Table, name: str) -> list[Any]:
             hint=f"phasegate run clean {ctx.dataset.ref} removes rows without text; give the others a label",
         )
     return list(table[name].to_pylist())
-
-
-def _words(table: pa.Table, name: str) -> list[str]:
-    return ["(missing)" if value is None else str(value) for value in table[name].to_pylist()]
 
 
 def leaked_rows(parts: Mapping[str, pa.Table], text: str) -> int:

@@ -5,35 +5,42 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from registry.domain.references import Ref
 from registry.errors import Cancelled, RegistryError, RunFailed
 from registry.extension import DeploymentInput, Evidence, PluginConfig, Retired, RetirePlugin, RunContext
 from registry.extension.discovery import load_deployer
+from registry.extension.options import Words
 from registry.files import manifest_of, sha256_of, write_atomically
 from registry.plugins.retire.archive import write_tar
 
 TAR = "artifact.tar"
 TOMBSTONE = "tombstone.json"
 
-NOT_STATED = "not stated"
+# What is answered when somebody looked and there is nothing.
+NONE = "none"
+
+Stated = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
 
 class RetireConfig(PluginConfig):
     """Options of `retire`."""
 
-    reason: str = Field(min_length=1, max_length=2000, description="why it is retired")
+    reason: Stated = Field(description="why it is retired")
+    dependants: Words = Field(
+        min_length=1,
+        description="services, people and models that use it, comma-separated; none: you looked, nobody does",
+    )
+    data_migration: Stated = Field(description="what becomes of data that it made or that depend on it")
+    resource_release: Stated = Field(
+        description="what else is given back: machines, quotas, licences, accounts"
+    )
+    risk: Stated = Field(description="what could go wrong by ending it, and what is done about that")
     successor: str = Field(
         default="", description="version that takes its place, MODEL/N; empty if none does"
-    )
-    data_migration: str = Field(
-        default=NOT_STATED, description="what becomes of data that it made or that depend on it"
-    )
-    resource_release: str = Field(
-        default=NOT_STATED, description="what else is given back: machines, quotas, licences, accounts"
     )
     keep_days: int = Field(
         default=3650,
@@ -41,10 +48,17 @@ class RetireConfig(PluginConfig):
         description="days that the archive must be kept; ten years unless you say otherwise",
     )
 
+    @property
+    def using(self) -> tuple[str, ...]:
+        """Who uses it; nobody if the answer was `none`."""
+        return tuple(name for name in self.dependants if name.casefold() != NONE)
+
 
 class Retire(RetirePlugin[RetireConfig]):
     """Stops every deployment of a version, archives its artifact and writes its tombstone.
 
+    Whoever retires it must say who depends on it, what becomes of its data and of its resources, and what
+    could go wrong: that is the retirement plan, and stands in the evidence.
     If one deployment cannot be stopped, or still answers, nothing is retired: the run fails
     and says which. Running it again is safe.
     """
@@ -82,14 +96,22 @@ class Retire(RetirePlugin[RetireConfig]):
             stopped=stopped,
             archive=archive,
             evidence=Evidence(
-                metrics={"deployments_running": 0, "archived_files": files, "archived_bytes": size},
+                metrics={
+                    "deployments_running": 0,
+                    "deployments_stopped": len(stopped),
+                    "dependants": len(config.using),
+                    "archived_files": files,
+                    "archived_bytes": size,
+                    "keep_days": config.keep_days,
+                },
                 facts={
                     "reason": config.reason,
-                    "successor": config.successor or "none",
+                    "successor": config.successor or NONE,
+                    "dependants": ", ".join(config.using) or NONE,
                     "data_migration": config.data_migration,
                     "resource_release": config.resource_release,
-                    "deployments_stopped": ", ".join(map(str, stopped)) or "none",
-                    "keep_days": str(config.keep_days),
+                    "risk": config.risk,
+                    "deployments_stopped": ", ".join(map(str, stopped)) or NONE,
                 },
                 summary=f"{ctx.subject} is out of use: {len(stopped)} deployment(s) stopped, {files} file(s) "
                 f"of its artifact archived. Reason: {config.reason}",
@@ -137,5 +159,6 @@ def _tombstone(ctx: RunContext, config: RetireConfig, archive: Path) -> dict[str
         ],
         "retired_at": now.isoformat(timespec="seconds"),
         "keep_until": (now + timedelta(days=config.keep_days)).date().isoformat(),
-        **config.model_dump(include={"reason", "successor", "data_migration", "resource_release"}),
+        "dependants": config.using,
+        **config.model_dump(include={"reason", "successor", "data_migration", "resource_release", "risk"}),
     }

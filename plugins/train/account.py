@@ -20,29 +20,35 @@ WELL_BELOW = 0.9
 
 def losses(trainer: WeightedTrainer, uninformed: float) -> dict[str, float]:
     """First and last loss; the last is the mean over the last epoch's steps, of weighted rows as trained."""
-    state = trainer.state
-    curve = [(entry["step"], entry["loss"]) for entry in state.log_history if "loss" in entry]
-    per_epoch = state.max_steps // state.num_train_epochs
-    sizes = [
-        step - before for (step, _), before in zip(curve, [0, *(step for step, _ in curve)], strict=False)
-    ]
-    last = [
-        (size, loss)
-        for size, (step, loss) in zip(sizes, curve, strict=True)
-        if step > state.global_step - per_epoch
-    ]
-    final = sum(size * loss for size, loss in last) / sum(size for size, _ in last)
-    first = curve[0][1]
+    first = next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
+    final = losses_by_epoch(trainer)[-1]
     metrics = {
         "first_loss": first,
         "train_loss": final,
         "uninformed_loss": uninformed,
         "converged": float(final <= WELL_BELOW * min(first, uninformed)),
     }
-    seen = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
-    if seen:
+    if seen := validation_losses(trainer):
         metrics["validation_loss"] = min(seen) if trainer.args.load_best_model_at_end else seen[-1]
     return metrics
+
+
+def losses_by_epoch(trainer: WeightedTrainer) -> list[float]:
+    """Mean training loss of each epoch over its steps: an entry is the mean of the steps since the last."""
+    sums: dict[int, list[float]] = {}
+    before = 0
+    for entry in trainer.state.log_history:
+        if "loss" in entry:
+            size, before = entry["step"] - before, entry["step"]
+            of_epoch = sums.setdefault(math.ceil(entry["epoch"] - 1e-6), [0.0, 0.0])
+            of_epoch[0] += size
+            of_epoch[1] += size * entry["loss"]
+    return [total / steps for steps, total in sums.values()]
+
+
+def validation_losses(trainer: WeightedTrainer) -> list[float]:
+    """Validation loss after each epoch; empty without validation data."""
+    return [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
 
 
 def machine(trainer: WeightedTrainer) -> dict[str, str]:

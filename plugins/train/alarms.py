@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
+
+from registry.plugins.train.account import WELL_BELOW, losses_by_epoch, validation_losses
 
 if TYPE_CHECKING:
     from registry.plugins.train.trainer import WeightedTrainer
@@ -23,27 +24,13 @@ def alarms(trainer: WeightedTrainer, metrics: dict[str, float]) -> list[dict[str
     """
     found = []
     if not metrics["converged"]:
-        limit = 0.9 * min(metrics["first_loss"], metrics["uninformed_loss"])
+        limit = WELL_BELOW * min(metrics["first_loss"], metrics["uninformed_loss"])
         found.append({"alarm": "not_converged", "value": metrics["train_loss"], "limit": limit})
-    limit = min(WORSE * min(_by_epoch(trainer)), metrics["first_loss"])
+    limit = min(WORSE * min(losses_by_epoch(trainer)), metrics["first_loss"])
     if metrics["train_loss"] > limit:
         found.append({"alarm": "diverged", "value": metrics["train_loss"], "limit": limit})
-    seen = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    seen = validation_losses(trainer)
     if seen and metrics["validation_loss"] > WORSE * min(seen):
         value = metrics["validation_loss"]
         found.append({"alarm": "overfitted", "value": value, "limit": WORSE * min(seen)})
     return found
-
-
-def _by_epoch(trainer: WeightedTrainer) -> list[float]:
-    """Mean training loss of each epoch, over its steps."""
-    sums: dict[int, list[float]] = {}
-    before = 0
-    for entry in trainer.state.log_history:
-        if "loss" in entry:
-            epoch = math.ceil(entry["epoch"] - 1e-6)
-            steps, total = sums.setdefault(epoch, [0.0, 0.0])
-            size = entry["step"] - before
-            sums[epoch] = [steps + size, total + size * entry["loss"]]
-            before = entry["step"]
-    return [total / steps for steps, total in sums.values()]

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadTable
 from registry.extension import DatasetInput
-from registry.extension.tables import read_rows
-
-MISSING = "(missing)"
+from registry.extension.tables import groups_of, read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +52,7 @@ def read_labelled(data: DatasetInput, group_by: Sequence[str] = ()) -> LabelledT
                 f"cannot reweigh by {name!r}: {data.ref} has no such column",
                 hint=did_you_mean(name, table.column_names),
             )
-    columns = [table[name].to_pylist() for name in group_by]
-    groups = [
-        tuple(MISSING if value is None else str(value) for value in row) for row in zip(*columns, strict=True)
-    ]
+    groups = list(zip(*(groups_of(table[name]) for name in group_by), strict=True))
     return LabelledTexts(
         table[text].to_pylist(),
         [str(value) for value in table[label].to_pylist()],

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from registry.extension import PluginConfig
+from registry.extension.options import Words
 
 # Options that describe the model itself: the version's design gives their defaults.
 ARCHITECTURE = ("hidden_size", "layers", "heads", "vocab_size", "max_length", "dropout")
@@ -21,7 +22,7 @@ class TrainConfig(PluginConfig):
     weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay of AdamW")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises from 0")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target spread over all labels")
-    reweigh: tuple[str, ...] = Field(
+    reweigh: Words = Field(
         (), description="sensitive columns, comma-separated, that row weights make independent of the label"
     )
     class_weight: Literal["none", "balanced"] = Field(
@@ -49,8 +50,3 @@ class TrainConfig(PluginConfig):
     vocab_size: int = Field(8000, ge=260, description="most tokens that the tokenizer may learn")
     max_length: int = Field(128, ge=4, description="longest input in tokens; the rest of a text is not read")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout of encoder and head")
-
-    @field_validator("reweigh", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
+from registry.cli.ledger import checkpoint, key, prove, verifier, witness
 from registry.cli.render import facts, table
 from registry.cli.shell import COUNT, Shell, example, with_shell
 from registry.errors import BadInput
@@ -72,3 +73,7 @@ def _time(text: str) -> datetime | None:
     except ValueError:
         raise BadInput(f"{text!r} is no time", hint="write it like 2026-05-01T12:00Z") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+for command in (key, checkpoint, witness, prove, verifier):
+    audit.add_command(command)

@@ -180,7 +180,8 @@ class _Story:
         _say("Its inputs have moved away from what it learned: retire it, and prove what happened.")
         self._do(
             "run retire loans/1 --set 'reason=inputs drifted since the new form' "
-            "--set 'data_migration=none needed' --set 'resource_release=server stopped' --as dana"
+            "--set 'dependants=branch clerks' --set 'data_migration=none needed' "
+            "--set 'resource_release=server stopped' --set 'risk=clerks sort by hand again' --as dana"
         )
         self._do("promote loans/1 retired --as dana")
         self._do("audit verify --artifacts")

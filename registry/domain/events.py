@@ -62,6 +62,7 @@ class PolicyBound(Event):
 @dataclass(frozen=True, slots=True)
 class PolicyUnbound(Event):
     policy: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +175,184 @@ class RunTakenOver(Event):
     """A run whose supervisor is gone got another one."""
 
     token: int
+
+
+# -- the ledger's own key, and what was forgotten -----------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerKeyMade(Event):
+    verifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerKeyRotated(Event):
+    """A new key signs the ledger; `statement` is the old one's signature for it, empty if that was lost."""
+
+    verifier: str
+    replaces: str
+    reason: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadsErased(Event):
+    """What entries committed to was forgotten for somebody's sake; the entries still prove."""
+
+    entries: list[int]
+    reason: str
+
+
+# -- people -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RoleGranted(Event):
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRevoked(Event):
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAdded(Event):
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberAdded(Event):
+    member: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRemoved(Event):
+    member: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoleDelegated(Event):
+    role: str
+    to: int
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationEnded(Event):
+    role: str
+    to: int
+
+
+# -- what stands against a version, and what is accepted all the same ---------
+
+
+@dataclass(frozen=True, slots=True)
+class AliasMoved(Event):
+    """An alias points to a version now; to none if `version` is empty."""
+
+    alias: str
+    version: str
+    decision: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverRequested(Event):
+    waiver: int
+    rule: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverDecided(Event):
+    waiver: int
+    rule: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverRevoked(Event):
+    waiver: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRaised(Event):
+    finding: int
+    severity: str
+    due: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingClosed(Event):
+    finding: int
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
+class RiskAdded(Event):
+    risk: int
+    category: str
+    residual: int
+
+
+@dataclass(frozen=True, slots=True)
+class RiskChanged(Event):
+    """A risk was judged anew; what was accepted before must be accepted again."""
+
+    risk: int
+    category: str
+    residual: int
+
+
+@dataclass(frozen=True, slots=True)
+class RiskAccepted(Event):
+    risk: int
+    category: str
+    residual: int
+
+
+@dataclass(frozen=True, slots=True)
+class RiskClosed(Event):
+    risk: int
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class TierAssessed(Event):
+    assessment: int
+    computed: str
+    tier: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class TierDecided(Event):
+    assessment: int
+    tier: str
+    state: str
+
+
+# -- signatures ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTrusted(Event):
+    keyid: str
+    owner: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyDistrusted(Event):
+    keyid: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementSigned(Event):
+    """A statement about `row` was signed; `envelope` is the digest of what was signed."""
+
+    about: str
+    row: str
+    keyid: str
+    envelope: str

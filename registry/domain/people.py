@@ -1,6 +1,12 @@
-"""Roles: what somebody may do."""
+"""Roles: what somebody may do that no policy judges.
+
+Planning, training and evaluating is anybody's, for the gates judge what comes of it. What a gate
+takes somebody's word for, and what changes the gates themselves, needs a role.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 DEVELOPER = "developer"
 REVIEWER = "reviewer"
@@ -9,7 +15,15 @@ DEPLOYER = "deployer"
 AUDITOR = "auditor"
 ADMIN = "admin"
 
-ROLES = (DEVELOPER, REVIEWER, APPROVER, DEPLOYER, AUDITOR, ADMIN)
+# Role -> what it is for.
+ROLES: Mapping[str, str] = {
+    DEVELOPER: "plans, trains, evaluates; what everybody is to whom nothing was granted",
+    REVIEWER: "raises findings and closes them, keeps the risk register",
+    APPROVER: "approves and rejects steps, decides waivers and risk tiers, accepts risks",
+    DEPLOYER: "brings approved versions into service, where a policy asks for it",
+    AUDITOR: "reads, and writes nothing, if it is all that somebody is",
+    ADMIN: "publishes and binds policies, grants roles, trusts keys, erases personal data",
+}
 
 # What somebody is to whom nothing was granted.
 DEFAULT_ROLE = DEVELOPER

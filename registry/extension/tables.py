@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from registry.domain.names import did_you_mean
-from registry.errors import BadTable
+from registry.errors import BadConfig, BadTable
 from registry.extension.inputs import DatasetInput
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _NO_WORD = re.compile(r"[\W_]+")
+
+MISSING = "(missing)"
+"""The group of rows that name none."""
 
 
 def read_rows(data: DatasetInput) -> pa.Table:
@@ -54,6 +58,25 @@ def text_columns(table: pa.Table) -> list[str]:
     import pyarrow as pa
 
     return [field.name for field in table.schema if field.type in (pa.string(), pa.large_string())]
+
+
+def check_columns(data: DatasetInput, columns: Sequence[str]) -> None:
+    """Refuse columns that the dataset does not have.
+
+    Raises:
+        BadConfig: The first of them, with the nearest name.
+    """
+    import pyarrow.parquet as pq
+
+    known = pq.read_schema(data.table_path).names
+    for column in columns:
+        if column not in known:
+            raise BadConfig(f"{data.ref} has no column {column!r}", hint=did_you_mean(column, known))
+
+
+def groups_of(column: pa.ChunkedArray) -> list[str]:
+    """Each row's value as a word; a null is a group of its own."""
+    return [MISSING if value is None else str(value) for value in column.to_pylist()]
 
 
 def text_key(text: str) -> str:

@@ -52,7 +52,7 @@ def gather(session: Session, ref: Ref, at: datetime) -> ReportFacts:
     """
     row = find.version(session, ref)
     shown = look.version(session, ref)
-    dossier = build_dossier(session, row, row.stage, at)
+    dossier = build_dossier(session, row, row.stage, at, actor="")
     entries = history(session, ref)
     index = _Index(entries)
     data = {role: look.dataset(session, Ref.parse(text)) for role, text in shown.data.items()}
@@ -63,7 +63,7 @@ def gather(session: Session, ref: Ref, at: datetime) -> ReportFacts:
         made_at=at,
         made_with=f"Phasegate {installed_version('phasegate')}",
         ledger=_ledger(session),
-        next=tuple(NextStep(to, explain(session, ref, to, at)[0].verdict) for to in shown.following),
+        next=tuple(NextStep(to, explain(session, ref, to, at, actor="")[0].verdict) for to in shown.following),
         targets=dossier.targets,
         timeline=tuple(_moment(entry) for entry in entries if entry.action not in _DETAILS),
         decisions=tuple(_decisions(session, ref)),

@@ -53,6 +53,19 @@ def system(session: Session, name: str) -> System:
     return row
 
 
+def actor(session: Session, name: str) -> ActorRow:
+    """Somebody who has acted, or was named, before.
+
+    Raises:
+        NotFound: Nobody of that name; the nearest is in the hint.
+    """
+    row = session.scalar(select(ActorRow).where(ActorRow.name == name))
+    if row is None:
+        hint = _near(session, name, ActorRow, "phasegate people list")
+        raise NotFound(f"nobody is called {name!r} here", hint=hint)
+    return row
+
+
 def version(session: Session, ref: Ref, *, lock: bool = False) -> Version:
     """A model version, with its model and system; locked until the transaction ends if asked.
 

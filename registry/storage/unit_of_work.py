@@ -2,24 +2,66 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, event, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, event, func, insert, null, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
 
 from registry.domain.events import ActorAdded, Event
 from registry.domain.names import check_name
-from registry.errors import Defect
+from registry.domain.people import AUDITOR
+from registry.errors import Conflict, DatabaseUnusable, Defect, NotPermitted
 from registry.ledger.entries import Entry, make_entry
 from registry.ledger.merkle import Tree
+from registry.storage.people import standings
 from registry.storage.tables.base import Base, columns_of, now, row_digest, row_key
 from registry.storage.tables.ledger import LedgerEntry, LedgerHead, LedgerNode
-from registry.storage.tables.people import ActorRow
+from registry.storage.tables.people import ActorRow, GrantRow
 
 _HASH = 32
+# How far a clock may be behind the ledger's last entry before nothing is written any more.
+_SKEW = timedelta(minutes=1)
 _ACTOR = select(ActorRow.id).where(ActorRow.name == bindparam("name"))
+_LAST = select(LedgerEntry.at).where(LedgerEntry.index == LedgerHead.size - 1).scalar_subquery()
+
+
+def _beginning(clock: Any) -> Any:
+    """Who acts, with the roles granted to them; how long the ledger is; and two clocks."""
+    return (
+        select(LedgerHead.size, _LAST.label("last"), clock.label("clock"), ActorRow.id, GrantRow.role)
+        .select_from(LedgerHead)
+        .outerjoin(ActorRow, ActorRow.name == bindparam("name"))
+        .outerjoin(GrantRow, and_(GrantRow.actor_id == ActorRow.id, GrantRow.ended_at.is_(None)))
+        .where(LedgerHead.id == 1)
+    )
+
+
+# The database's own clock judges what has expired, where it has one: a writer's may be wrong.
+_BEGIN = {"postgresql": _beginning(func.clock_timestamp()), "sqlite": _beginning(null())}
+# What others may write while a gate decides, without the decision having to be made again: it is about
+# other versions, or about this one, whose row is locked. Anything else may be what the gate looked at.
+_HARMLESS = (
+    "stage-decided",
+    "system-added",
+    "dataset-added",
+    "version-planned",
+    "data-linked",
+    "design-recorded",
+    "artifact-produced",
+    "run-queued",
+    "run-started",
+    "run-taken-over",
+    "run-ended",
+    "actor-added",
+)
+_OVERTAKING = (
+    select(LedgerEntry.index, LedgerEntry.action)
+    .where(LedgerEntry.index >= bindparam("since"), LedgerEntry.action.not_in(_HARMLESS))
+    .order_by(LedgerEntry.index)
+    .limit(1)
+)
 _HEAD = select(LedgerHead.size, LedgerHead.frontier).where(LedgerHead.id == 1).with_for_update()
 _MOVE_HEAD = update(LedgerHead).where(LedgerHead.id == 1)
 _ADD_ENTRIES = insert(LedgerEntry)
@@ -80,6 +122,10 @@ class Acting(NamedTuple):
     name: str
 
 
+class Overtaken(Conflict):
+    """Something that a gate looks at was written while it decided; to be decided again."""
+
+
 class UnitOfWork:
     """The open transaction of one actor.
 
@@ -90,13 +136,39 @@ class UnitOfWork:
         session: SQLAlchemy's session; write through it by objects only.
         at: The moment of this transaction; every row and entry of it carries this time.
         last_entry: Index of its last ledger entry once committed, -1 before.
+
+    Raises:
+        NotPermitted: The actor is an auditor and nothing else.
+        DatabaseUnusable: The clock is behind the ledger.
     """
 
     def __init__(self, session: RecordingSession, actor: str) -> None:
         self.session = session
         self.at: datetime = now()
         self.last_entry = -1
-        self.actor = self._acting(check_name(actor, "the actor's name"))
+        self._deciding = False
+        self._size = 0
+        self.actor = self._begin(check_name(actor, "the actor's name"))
+
+    def require(self, role: str, doing: str) -> None:
+        """Go on only if the actor has a role, by grant or delegation.
+
+        Raises:
+            NotPermitted: They have not; says which roles they have.
+        """
+        roles = standings(self.session.connection(), [self.actor.name], self.at)[self.actor.name].roles
+        if role not in roles:
+            raise NotPermitted(
+                f"{self.actor.name} is {' and '.join(roles)}: to {doing} takes the role {role}",
+                hint=f"an admin can grant it: phasegate people grant {self.actor.name} {role}",
+            )
+
+    def decide(self) -> None:
+        """Say that a gate decides in this transaction: what it sees must still be so when it commits.
+
+        `commit` then raises `Overtaken` if evidence, approvals, policies or the like came in between.
+        """
+        self._deciding = True
 
     def alone(self) -> None:
         """Keep every other writer out until this transaction ends: for what may happen only once."""
@@ -141,6 +213,8 @@ class UnitOfWork:
     def _append(self) -> None:
         connection = self.session.connection()
         size, frontier = connection.execute(_HEAD).one()
+        if self._deciding and size != self._size:
+            self._see_that_nothing_overtook()
         tree = Tree(size, tuple(frontier[i : i + _HASH] for i in range(0, len(frontier), _HASH)))
         entries: list[dict[str, Any]] = []
         nodes: list[dict[str, Any]] = []
@@ -167,9 +241,33 @@ class UnitOfWork:
         self.session.pending.clear()
         self.last_entry = tree.size - 1
 
-    def _acting(self, name: str) -> Acting:
+    def _see_that_nothing_overtook(self) -> None:
+        found = self.session.connection().execute(_OVERTAKING, {"since": self._size}).first()
+        if found is not None:
+            raise Overtaken(
+                f"entry {found.index} ({found.action}) was written while the gate decided",
+                hint="try again; nothing was changed",
+            )
+
+    def _begin(self, name: str) -> Acting:
+        connection = self.session.connection()
+        rows = connection.execute(_BEGIN[connection.dialect.name], {"name": name}).all()
+        if not rows:
+            raise DatabaseUnusable("the ledger's head is gone", hint="phasegate audit verify")
+        self._size = rows[0].size
+        self.at = rows[0].clock or self.at
+        if rows[0].last is not None and rows[0].last - self.at > _SKEW:
+            raise DatabaseUnusable(
+                f"the clock says {self.at:%Y-%m-%d %H:%M:%S}, and the ledger's last entry is from "
+                f"{rows[0].last:%Y-%m-%d %H:%M:%S}: what has expired cannot be judged",
+                hint="set the clock; nothing was changed",
+            )
+        if {row.role for row in rows} == {AUDITOR}:
+            raise NotPermitted(f"{name} is auditor and nothing else: auditors read, and write nothing")
+        return self._acting(name, rows[0].id)
+
+    def _acting(self, name: str, known: int | None) -> Acting:
         """The actor's row; made, and accounted for, when somebody acts for the first time."""
-        known = self.session.connection().execute(_ACTOR, {"name": name}).scalar()
         if known is not None:
             return Acting(known, name)
         row = ActorRow(name=name, created_at=self.at)

@@ -20,6 +20,7 @@ from registry.runner.recording import metrics_digest
 from registry.storage.artifacts import ArtifactStore
 from registry.storage.tables import Artifact, Base, LedgerEntry, LedgerHead, LedgerNode, Run
 from registry.storage.tables.base import row_digest, row_key
+from registry.usecases.checkpoints import Exported, compare_checkpoints
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -38,6 +39,7 @@ class Audit:
         root: Its Merkle root, hex.
         rows: Live rows compared with what the ledger says of them.
         artifacts: Artifacts whose bytes were hashed again.
+        checkpoints: Signed checkpoints that it was held against.
         problems: One sentence each; empty if all is well.
     """
 
@@ -45,6 +47,7 @@ class Audit:
     root: str = ""
     rows: int = 0
     artifacts: int = 0
+    checkpoints: int = 0
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -52,12 +55,15 @@ class Audit:
         return not self.problems
 
 
-def verify(session: Session, store: ArtifactStore | None = None) -> Audit:
+def verify(
+    session: Session, store: ArtifactStore | None = None, *, exported: Exported | None = None
+) -> Audit:
     """Recompute the ledger's root, replay it, and compare what it says with the live tables.
 
     Args:
         session: One reading transaction, so that writers do not look like forgers.
         store: Hash every stored byte again, too.
+        exported: Hold the ledger against checkpoints that left the database's reach, too.
     """
     audit = Audit()
     try:
@@ -69,6 +75,9 @@ def verify(session: Session, store: ArtifactStore | None = None) -> Audit:
         _compare_rows(session, audit, table, projection)
     audit.problems.extend(f"row {key} was deleted behind the ledger's back" for key in projection)
     _compare_metrics(session, audit)
+    if exported is not None:
+        audit.checkpoints, found = compare_checkpoints(session, audit.size, exported)
+        audit.problems.extend(found)
     if store is not None:
         _compare_artifacts(session, audit, store)
     return audit

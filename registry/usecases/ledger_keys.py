@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.domain.events import LedgerKeyMade, LedgerKeyRotated
+from registry.domain.people import ADMIN
 from registry.errors import BadInput, IntegrityViolated, NotFound
 from registry.ledger.keys import Kind, SigningKey, VerifierKey
 from registry.ledger.notes import Note
@@ -29,7 +30,6 @@ from registry.storage.key_files import (
     write_verifier_keys,
 )
 from registry.storage.tables import LedgerEntry
-from registry.usecases.permissions import require
 
 _SUBJECT = "ledger"
 _ACTIONS = ("ledger-key-made", "ledger-key-rotated")
@@ -121,7 +121,7 @@ def make_key(database: Database, actor: str, file: Path, name: str = "") -> Ledg
         BadInput: The ledger has another key or another name already.
     """
     with database.write(actor) as work:
-        require(work, "admin", doing="make the ledger's key")
+        work.require(ADMIN, "make the ledger's key")
         work.alone()
         known = known_keys(work.session)
         if known:
@@ -163,7 +163,7 @@ def rotate_key(
         )
     aside = _aside(file)
     with database.write(actor) as work:
-        require(work, "admin", doing="rotate the ledger's key")
+        work.require(ADMIN, "rotate the ledger's key")
         work.alone()
         known = known_keys(work.session)
         old = None if lost and known else signing_key(work.session, file)

@@ -29,6 +29,7 @@ def plan_version(
     targets: Sequence[str] = (),
     data: Mapping[str, str] | None = None,
     budget_hours: float | None = None,
+    tags: Sequence[str] = (),
 ) -> Version:
     """Plan the next version of a model; the model is made with its first one.
 
@@ -39,6 +40,7 @@ def plan_version(
         targets: `f1>=0.9`; fixed from now on.
         data: Role -> dataset version reference.
         budget_hours: Hours of computing that it may take.
+        tags: Words that bindings of policies can name.
 
     Raises:
         NotFound: No such system or dataset version.
@@ -60,6 +62,7 @@ def plan_version(
         )
     if budget_hours is not None and not 0 < budget_hours < math.inf:
         raise BadInput(f"a budget of {budget_hours:g} hours", hint="give a number above nought, or none")
+    marked = sorted({check_name(tag, "the tag") for tag in tags})
     parsed = tuple(Target.parse(text) for text in targets)
     last = session.scalar(select(func.max(Version.number)).where(Version.model_id == model.id)) or 0
     version = Version(
@@ -71,6 +74,7 @@ def plan_version(
             "task": task,
             "targets": [str(target) for target in parsed],
             "budget_hours": budget_hours,
+            **({"tags": marked} if marked else {}),
         },
         design={},
         digest="",

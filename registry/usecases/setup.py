@@ -7,21 +7,22 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from registry.domain.events import RegistryCreated
+from registry.domain.events import RegistryCreated, RoleGranted
 from registry.domain.lifecycle import Lifecycle
+from registry.domain.people import ADMIN, DEVELOPER
 from registry.errors import BadDocument, DatabaseUnusable
 from registry.policy import parse_lifecycle, shipped_lifecycle, shipped_policies
 from registry.storage.database import Database
 from registry.storage.home import Home
 from registry.storage.revisions import head_revision
-from registry.storage.tables import LifecycleRow
+from registry.storage.tables import GrantRow, LifecycleRow
 from registry.usecases.policies import publish_lifecycle, publish_set
 
 
 def initialise(home: Home, database: Database, actor: str, *, lifecycle: Path | None = None) -> bool:
     """Make the home, its tables, its lifecycle and the default policies; True if it was new.
 
-    Safe to repeat, also after it was interrupted.
+    Who makes it is its first admin. Safe to repeat, also after it was interrupted.
 
     Raises:
         DatabaseUnusable: It cannot be written, or belongs to another release.
@@ -40,6 +41,11 @@ def initialise(home: Home, database: Database, actor: str, *, lifecycle: Path | 
         if work.session.scalar(select(LifecycleRow.id).limit(1)) is not None:
             return False
         work.record(RegistryCreated("registry", version("phasegate")))
+        for role in (ADMIN, DEVELOPER):
+            work.session.add(
+                GrantRow(actor_id=work.actor.id, role=role, created_at=work.at, created_by=work.actor.id)
+            )
+            work.record(RoleGranted(f"actor:{work.actor.id}", role))
         publish_lifecycle(work, chosen)
         shipped = shipped_policies(chosen)
         publish_set(work, shipped.policies, shipped.bindings)

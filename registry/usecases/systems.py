@@ -25,6 +25,7 @@ def add_system(
     affected_groups: Sequence[str] = (),
     prohibited_uses: Sequence[str] = (),
     oversight: str = "",
+    tags: Sequence[str] = (),
 ) -> System:
     """Record an AI system in its use.
 
@@ -48,6 +49,7 @@ def add_system(
         affected_groups=list(affected_groups),
         prohibited_uses=list(prohibited_uses),
         oversight=oversight,
+        tags=sorted({check_name(tag, "the tag") for tag in tags}) or None,
         created_at=work.at,
         created_by=work.actor.id,
     )

@@ -71,7 +71,7 @@ def unguarded(databases: Databases, lived: tuple[str, Path]) -> Iterator[Engine]
     url = databases.copy(lived[0])
     database = Database(url)
     with database.ungoverned() as connection:
-        downgrade(connection, "0001_tables")
+        downgrade(connection, "0002_people_and_risks")
     database.close()
     engine = create_engine(url)
     yield engine
@@ -452,7 +452,7 @@ def test_the_registry_says_the_same(lived_builder: Builder) -> None:
     assert honest.ok
     assert honest.artifacts > 0
     with lived_builder.database.ungoverned() as connection:
-        downgrade(connection, "0001_tables")
+        downgrade(connection, "0002_people_and_risks")
         connection.execute(text("UPDATE versions SET stage = 'deployed' WHERE id = 2"))
     forged = registry.verify(artifacts=True)
     assert forged.problems == ["row versions:2 was changed behind the ledger's back"]

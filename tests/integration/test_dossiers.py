@@ -196,7 +196,7 @@ def builder(at: At) -> Builder:
 def test_who_planned_or_trained_it_is_not_independent(builder: Builder) -> None:
     assert dossier(builder, REF, "deployed").subject.developers == ("alice", "bob")
     for actor in ("alice", "bob", "rita"):
-        builder.acting(actor).approve(REF, "deployed")
+        builder.approver(actor).approve(REF, "deployed")
         assert rule(builder, REF, "independent") == (actor == "rita")
     assert {name: given.independent for name, given in approvals(builder, REF).items()} == {
         "alice": False,
@@ -215,7 +215,7 @@ def test_who_chose_its_data_or_design_is_not_independent(at: At) -> None:
 
 def test_who_only_evaluated_it_is_independent(builder: Builder) -> None:
     builder.judge(REF, FAIR, actor="vera")
-    builder.acting("vera").approve(REF, "deployed")
+    builder.approver("vera").approve(REF, "deployed")
     assert approvals(builder, REF)["vera"].independent
 
 
@@ -233,15 +233,15 @@ def test_the_last_word_counts(builder: Builder) -> None:
 
 
 def test_one_rejection_is_enough(builder: Builder) -> None:
-    builder.acting("rita").approve(REF, "deployed")
-    builder.acting("ravi").reject(REF, "deployed", "it fails my mother")
+    builder.approver("rita").approve(REF, "deployed")
+    builder.approver("ravi").reject(REF, "deployed", "it fails my mother")
     assert rule(builder, REF, "independent")
     assert not rule(builder, REF, "no-rejection")
 
 
 def test_approval_is_of_what_it_was(builder: Builder) -> None:
-    builder.acting("rita").approve(REF, "deployed")
-    builder.acting("ravi").reject(REF, "deployed", "not so")
+    builder.approver("rita").approve(REF, "deployed")
+    builder.approver("ravi").reject(REF, "deployed", "not so")
     builder.acting("alice").promote(REF, "designed")
     builder.train(REF, b"better weights", actor="bob")
     for stage in ("trained", "evaluated"):
@@ -256,7 +256,7 @@ def test_approval_is_of_what_it_was(builder: Builder) -> None:
 
 def test_training_it_takes_an_approval_back(builder: Builder) -> None:
     """Who becomes a developer after having approved is none the more independent."""
-    builder.acting("rita").approve(REF, "deployed")
+    builder.approver("rita").approve(REF, "deployed")
     builder.acting("alice").promote(REF, "designed")
     builder.train(REF, actor="rita")  # the same bytes: the digest stays
     builder.acting("alice").promote(REF, "trained")
@@ -266,7 +266,7 @@ def test_training_it_takes_an_approval_back(builder: Builder) -> None:
 
 
 def test_approval_is_of_one_step(builder: Builder) -> None:
-    builder.acting("rita").approve(REF, "retired")
+    builder.approver("rita").approve(REF, "retired")
     assert approvals(builder, REF) == {}
     assert not rule(builder, REF, "independent")
 
@@ -275,7 +275,7 @@ def test_high_risk_takes_two_different_people(builder: Builder) -> None:
     ref = builder.plan("triage", system="triage", tier="high")
     builder.bring(ref, "evaluated")
     for reviewer, enough in (("rita", False), ("rita", False), ("ravi", True)):
-        builder.acting(reviewer).approve(ref, "deployed")
+        builder.approver(reviewer).approve(ref, "deployed")
         assert rule(builder, ref, "independent") == enough
 
 
@@ -283,7 +283,7 @@ def test_high_risk_takes_two_different_people(builder: Builder) -> None:
 def test_a_rejection_says_why(builder: Builder, reason: str) -> None:
     size = builder.acting("alice").verify().size
     with pytest.raises(BadInput, match="a rejection needs a reason"):
-        builder.acting("rita").reject(REF, "deployed", reason)
+        builder.approver("rita").reject(REF, "deployed", reason)
     assert builder.acting("alice").verify().size == size
 
 

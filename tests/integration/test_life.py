@@ -138,11 +138,11 @@ def test_withdrawing_needs_no_evidence_and_coming_back_does(at: At) -> None:
     alice = builder.acting("alice")
     assert alice.promote(ref, "evaluated").allowed
     assert alice.promote(ref, "deployed").allowed  # the same artifact, still approved
-    builder.acting("rita").reject(ref, "monitored", "it drifts")  # of another step
+    builder.approver("rita").reject(ref, "monitored", "it drifts")  # of another step
     builder.supply(ref, "monitored")
     assert alice.promote(ref, "monitored").allowed
     assert alice.promote(ref, "evaluated").allowed
-    builder.acting("rita").reject(ref, "deployed", "it drifts")
+    builder.approver("rita").reject(ref, "deployed", "it drifts")
     blocking = alice.promote(ref, "deployed").verdict.blocking
     assert {result.rule for result in blocking} == {"approvals/independent", "approvals/no-rejection"}
     assert any("rejected by rita: it drifts" in result.message for result in blocking)

@@ -88,11 +88,11 @@ def test_every_table_has_rows_to_migrate(lived_database: Database) -> None:
 def test_down_to_the_tables_and_up_again_keeps_every_row(lived_database: Database) -> None:
     before = contents_of(lived_database)
     with writing(lived_database) as connection:
-        downgrade(connection, "0001_tables")
+        downgrade(connection, "0002_people_and_risks")
     assert contents_of(lived_database) == before
     with writing(lived_database) as connection:
         connection.execute(text("UPDATE evidence SET summary = summary"))  # nothing guards it here
-    with pytest.raises(DatabaseUnusable, match="at revision '0001_tables', this release needs"):
+    with pytest.raises(DatabaseUnusable, match="at revision '0002_people_and_risks', this release needs"):
         lived_database.check()
     lived_database.migrate()
     assert contents_of(lived_database) == before
@@ -158,10 +158,10 @@ def test_killed_while_making_the_tables_leaves_nothing(empty_database: Database,
 
 def test_killed_while_upgrading_leaves_the_revision_before(lived_database: Database) -> None:
     with writing(lived_database) as connection:
-        downgrade(connection, "0001_tables")
+        downgrade(connection, "0002_people_and_risks")
     before = contents_of(lived_database)
     cut_off(lived_database, "CREATE TRIGGER keep_decisions_update")
-    assert lived_database.revision() == "0001_tables"
+    assert lived_database.revision() == "0002_people_and_risks"
     assert contents_of(lived_database) == before
     lived_database.migrate()
     assert contents_of(lived_database) == before
@@ -175,21 +175,21 @@ def test_a_failing_upgrade_leaves_the_revision_before(lived_database: Database) 
             raise RuntimeError("stop")
 
     with writing(lived_database) as connection:
-        downgrade(connection, "0001_tables")
+        downgrade(connection, "0002_people_and_risks")
         connection.execute(text("CREATE TABLE keepsake (id INTEGER)"))
     with pytest.raises(RuntimeError, match="stop"):
         attempt()
-    assert lived_database.revision() == "0001_tables"
+    assert lived_database.revision() == "0002_people_and_risks"
     lived_database.migrate()
     assert "keepsake" in tables_of(lived_database)
 
 
 def test_an_upgraded_registry_goes_on_where_it_stood(lived_database: Database, tmp_path: Path) -> None:
     with writing(lived_database) as connection:
-        downgrade(connection, "0001_tables")
+        downgrade(connection, "0002_people_and_risks")
     url = lived_database.url.render_as_string(hide_password=False)
     registry = Registry(Home.at(tmp_path, database=url), "alice")
-    assert registry.upgrade() == ("0001_tables", head_revision())
+    assert registry.upgrade() == ("0002_people_and_risks", head_revision())
     registry.add_system("support", purpose="answers mail", risk_tier="minimal")
     assert registry.verify().ok
     registry.close()

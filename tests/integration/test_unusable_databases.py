@@ -98,7 +98,7 @@ def test_from_a_newer_release(builder: Builder, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("statement", "count"), [("DROP TABLE alembic_version", 0), ("DELETE FROM alembic_version", 0),
-                             ("INSERT INTO alembic_version VALUES ('0001_tables')", 2)]
+                             ("INSERT INTO alembic_version VALUES ('0002_people_and_risks')", 2)]
 )  # fmt: skip
 def test_half_migrated(builder: Builder, tmp_path: Path, statement: str, count: int) -> None:
     url = urls_of(builder)
@@ -114,11 +114,14 @@ def test_half_migrated(builder: Builder, tmp_path: Path, statement: str, count: 
 def test_outdated(builder: Builder, tmp_path: Path) -> None:
     url = urls_of(builder)
     with builder.database.ungoverned() as connection:
-        downgrade(connection, "0001_tables")
+        downgrade(connection, "0002_people_and_risks")
     builder.database.close()
     # Opening does not upgrade behind anybody's back.
     for attempt in OPENINGS[:2]:
-        with unchanged(url), pytest.raises(DatabaseUnusable, match="is at revision '0001_tables'") as caught:
+        with (
+            unchanged(url),
+            pytest.raises(DatabaseUnusable, match="is at revision '0002_people_and_risks'") as caught,
+        ):
             attempt(tmp_path, url)
         assert caught.value.hint == "make a backup, then: phasegate db upgrade"
 

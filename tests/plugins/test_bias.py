@@ -70,7 +70,7 @@ class TestFigures:
     def test_every_figure_of_the_contract_is_there(self, evidence: Evidence) -> None:
         figures = {f"{name}{end}" for name in NAMES for end in ("", ".lower", ".upper")}
         columns = {f"{column}.{figure}" for column in ("sex", "town") for figure in figures}
-        assert set(evidence.metrics) == figures | columns | {"groups", "smallest_group"}
+        assert set(evidence.metrics) == figures | columns | {"groups", "smallest_group", "confidence"}
         assert evidence.metrics["groups"] == 5
 
     def test_the_figures_agree_with_fairlearn(self, evidence: Evidence, tiny_artifact: Path) -> None:

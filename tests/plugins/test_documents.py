@@ -123,6 +123,10 @@ class TestMissing:
         text = "# Metadata\nx\n# Dependants\nx\n# Resources\nx\n# Risk\nx\n"
         assert document(tmp_path, text, "retirement-plan").facts["missing"] == "Data"
 
+    def test_a_title_does_not_answer_for_the_whole_document(self, tmp_path: Path) -> None:
+        text = "# Data, resources and risk\n## Dependants\nNone.\n"
+        assert document(tmp_path, text, "retirement-plan").facts["missing"] == "Data, Resources, Risk"
+
 
 class TestBadInput:
     @pytest.mark.parametrize(

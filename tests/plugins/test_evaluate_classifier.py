@@ -67,6 +67,8 @@ class TestTwoLabels:
             "mcc",
             "brier",
             "ece",
+            "ece.bins",
+            "confidence",
             "leaked_rows",
         }
         ends = {

@@ -80,6 +80,7 @@ class TestModels:
             "membership.tpr_at_1pct_fpr",
             "loss.train",
             "loss.heldout",
+            "confidence",
             "confidence.gap",
         }
         metrics = evidence.metrics

@@ -86,6 +86,13 @@ class TestAgainstData:
         assert older.metrics["tv.max"] == pytest.approx(0.5)
         assert older.metrics["groups.missing"] == 5
 
+    def test_numbers_that_are_none_make_no_edges(self, tmp_path: Path) -> None:
+        ages = pa.table({"age": [float(age) for age in range(990)] + [float("nan")] * 5 + [float("inf")] * 5})
+        evidence = represent(tmp_path, ages, ages, columns="age")
+        assert evidence.metrics["tv.max"] == 0
+        assert [row["rows"] for row in evidence.tables["groups"] if row["group"] == "(missing)"] == [5]
+        assert evidence.metrics["groups"] == 11
+
     def test_rows_without_a_value_are_no_missing_group(self, tmp_path: Path) -> None:
         gaps = pa.table({"sex": ["f"] * 100 + ["m"] * 95 + [None] * 5})
         evidence = represent(tmp_path, gaps, people(100, 100))

@@ -22,7 +22,13 @@ from registry.plugins.deploy.process import on_probation, stop
 from registry.plugins.deploy.service import Service
 from registry.plugins.retire.retire import Retire
 
-REASON = {"reason": "the loan product ended"}
+STATED = {
+    "reason": "the loan product ended",
+    "dependants": "none",
+    "data_migration": "nothing depends on it",
+    "resource_release": "the server",
+    "risk": "none: clerks decide until the next product",
+}
 
 
 class TestContract(PluginContract):
@@ -30,7 +36,7 @@ class TestContract(PluginContract):
 
 
 def retire(
-    folder: Path, *deployments: DeploymentInput, config: dict[str, Any] = REASON, **given: Any
+    folder: Path, *deployments: DeploymentInput, config: dict[str, Any] = STATED, **given: Any
 ) -> Retired:
     result = run_plugin(Retire(), folder, deployments=deployments, config=config, **given)
     assert isinstance(result, Retired)
@@ -102,7 +108,7 @@ def test_the_tombstone_tells_the_story(
 ) -> None:
     train = dataset_input(tmp_path / "train", sentiment_train, ref="films-train/2", role="train", text="text")
     plan = {"purpose": "sort film reviews", "prohibited_uses": ["people"]}
-    config = REASON | {"successor": "films/2", "resource_release": "the GPU quota", "keep_days": 30}
+    config = STATED | {"successor": "films/2", "dependants": "branch app, call centre", "keep_days": 30}
     archive = retire(
         tmp_path / "run", artifact=tiny_artifact, data={"train": train}, plan=plan, config=config
     ).archive
@@ -111,8 +117,10 @@ def test_the_tombstone_tells_the_story(
     assert tombstone["plan"] == plan
     assert tombstone["reason"] == "the loan product ended"
     assert tombstone["successor"] == "films/2"
-    assert tombstone["resource_release"] == "the GPU quota"
-    assert tombstone["data_migration"] == "not stated"
+    assert tombstone["dependants"] == ["branch app", "call centre"]
+    assert tombstone["resource_release"] == "the server"
+    assert tombstone["data_migration"] == "nothing depends on it"
+    assert tombstone["risk"] == "none: clerks decide until the next product"
     assert tombstone["data"] == {"train": {"ref": "films-train/2", "digest": train.digest}}
     assert tombstone["artifact"]["files"] == manifest_of(tiny_artifact)
     assert tombstone["artifact"]["archive_digest"] == manifest_of(archive)["artifact.tar"]
@@ -127,23 +135,26 @@ def test_a_version_without_an_artifact_leaves_a_tombstone_alone(tmp_path: Path) 
     assert result.evidence.metrics["archived_files"] == 0
 
 
-def test_what_was_not_stated_is_said_so(tmp_path: Path) -> None:
-    facts = retire(tmp_path).evidence.facts
-    assert facts["reason"] == "the loan product ended"
-    assert facts["successor"] == "none"
-    assert facts["data_migration"] == "not stated"
-    assert facts["resource_release"] == "not stated"
+def test_the_plan_stands_in_the_evidence(tmp_path: Path) -> None:
+    evidence = retire(tmp_path).evidence
+    assert evidence.facts == STATED | {"successor": "none", "deployments_stopped": "none"}
+    assert (evidence.metrics["dependants"], evidence.metrics["keep_days"]) == (0, 3650)
+    used = retire(tmp_path / "used", config=STATED | {"dependants": ["branch app", "call centre"]}).evidence
+    assert used.metrics["dependants"] == 2
+    assert used.facts["dependants"] == "branch app, call centre"
 
 
-@pytest.mark.parametrize("config", [{}, {"reason": ""}])
-def test_a_reason_is_required(tmp_path: Path, config: dict[str, str]) -> None:
-    with pytest.raises(BadConfig, match="option 'reason'"):
-        retire(tmp_path, config=config)
+@pytest.mark.parametrize("given", [None, "", "  "])
+@pytest.mark.parametrize("option", sorted(STATED))
+def test_all_of_the_plan_must_be_stated(tmp_path: Path, option: str, given: str | None) -> None:
+    config = {name: value for name, value in STATED.items() if name != option}
+    with pytest.raises(BadConfig, match=f"option '{option}'"):
+        retire(tmp_path, config=config if given is None else config | {option: given})
 
 
 def test_a_successor_is_a_version(tmp_path: Path) -> None:
     with pytest.raises(BadReference, match="'films' names no version"):
-        retire(tmp_path, config=REASON | {"successor": "films"})
+        retire(tmp_path, config=STATED | {"successor": "films"})
 
 
 def test_a_deployment_that_still_answers_is_not_retired(

@@ -55,7 +55,7 @@ class TestFigures:
         }
         scores = {f"{score}.{name}" for score in ("f1", "accuracy") for name in ("clean", *NAMES)}
         flips = {f"flips.{name}" for name in (*NAMES, "max")}
-        assert set(evidence.metrics) == {"rows"} | drops | scores | flips
+        assert set(evidence.metrics) == {"rows", "strength", "confidence"} | drops | scores | flips
 
     def test_they_agree_with_each_other(self, evidence: Evidence) -> None:
         metrics = evidence.metrics

@@ -108,7 +108,7 @@ class RiskRow(Base):
 
 
 class TierAssessmentRow(Base):
-    """A system's risk tier, computed from a questionnaire; another tier than the computed one is asked for."""
+    """A system's risk tier, computed from a questionnaire; another than the computed one is asked for."""
 
     __tablename__ = "tier_assessments"
     __table_args__ = (

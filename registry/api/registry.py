@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from registry import usecases
+from registry.api.opened import Opened
 from registry.domain.decision import Decision
 from registry.domain.dossier import Dossier
 from registry.domain.names import check_name
@@ -25,8 +26,11 @@ from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables.base import now
 
 if TYPE_CHECKING:
+    from registry.api.ledger import LedgerApi
+    from registry.api.people import PeopleApi
     from registry.policy import GateBinding, GatePolicy
     from registry.reports.facts import ReportFacts
+    from registry.storage.unit_of_work import UnitOfWork
     from registry.usecases.audit import Audit
     from registry.usecases.examine import Check
     from registry.usecases.runs import RunOptions
@@ -42,6 +46,9 @@ if TYPE_CHECKING:
         SystemView,
         VersionView,
     )
+
+# How often a decision is made again when others write what its gate looks at.
+_TRIES = 8
 
 
 def default_actor() -> str:
@@ -83,6 +90,7 @@ class Registry:
         self.actor = check_name(actor, "the actor's name")
         self._database = Database(home.database, lock_timeout=_lock_timeout())
         self._store = ArtifactStore(home.artifacts, home.cache)
+        self._opened = Opened(home, self._database, self._store, self.actor)
 
     @classmethod
     def open(
@@ -148,6 +156,20 @@ class Registry:
         """How much there is of what."""
         with self._database.read() as session:
             return usecases.look.counts(session)
+
+    @property
+    def ledger(self) -> LedgerApi:
+        """The ledger's key, checkpoints, witnesses and proofs."""
+        from registry.api.ledger import LedgerApi
+
+        return LedgerApi(self._opened)
+
+    @property
+    def people(self) -> PeopleApi:
+        """Actors, and what they may do."""
+        from registry.api.people import PeopleApi
+
+        return PeopleApi(self._opened)
 
     def stages(self) -> list[str]:
         """Stages of the lifecycle in force, in order."""
@@ -232,13 +254,29 @@ class Registry:
     def explain(self, ref: str, to: str) -> tuple[Decision, Dossier]:
         """What the gate into a stage would say now, and what it would see."""
         with self._database.read() as session:
-            return usecases.decide.explain(session, Ref.parse(ref), to, now())
+            return usecases.decide.explain(session, Ref.parse(ref), to, now(), self.actor)
 
     def promote(self, ref: str, to: str) -> Decision:
         """Move a version if its gate agrees; a refusal is returned, and recorded, too."""
-        with self._database.write(self.actor) as work:
-            decision = usecases.decide.promote(work, Ref.parse(ref), to)
-        return replace(decision, entry=work.last_entry)
+        return self._decide(usecases.decide.promote, Ref.parse(ref), to)
+
+    def move_alias(self, ref: str, alias: str) -> Decision:
+        """Let an alias of the model point to a version, if the gate into `@alias` agrees."""
+        return self._decide(usecases.decide.move_alias, Ref.parse(ref), alias)
+
+    def _decide(self, verb: Callable[[UnitOfWork, Ref, str], Decision], ref: Ref, to: str) -> Decision:
+        """Decide, and decide again if what the gate looked at was written meanwhile."""
+        from registry.storage.unit_of_work import Overtaken
+
+        for tries in range(_TRIES, 0, -1):
+            try:
+                with self._database.write(self.actor) as work:
+                    decision = verb(work, ref, to)
+                return replace(decision, entry=work.last_entry)
+            except Overtaken:
+                if tries == 1:
+                    raise
+        raise AssertionError
 
     def decisions(self, ref: str) -> list[DecisionView]:
         with self._database.read() as session:
@@ -395,10 +433,22 @@ class Registry:
                 session, subjects=subjects, actor=actor, action=action, since=since, until=until, limit=limit
             )
 
-    def verify(self, *, artifacts: bool = False) -> Audit:
-        """Recompute the ledger, replay it against the tables, and hash every stored byte if asked."""
+    def verify(
+        self, *, artifacts: bool = False, checkpoints: Sequence[Path] = (), keys: Sequence[str] = ()
+    ) -> Audit:
+        """Recompute the ledger, replay it against the tables, and hash every stored byte if asked.
+
+        It is held against every checkpoint of the home, and of other files that are named; `keys` are
+        verifier keys to trust instead of those that lie beside the signing key.
+        """
+        from registry.usecases.checkpoints import exported
+
         with self._database.read() as session:
-            return usecases.audit.verify(session, self._store if artifacts else None)
+            return usecases.audit.verify(
+                session,
+                self._store if artifacts else None,
+                exported=exported(self.home, checkpoints, keys),
+            )
 
     def report(self, ref: str) -> ReportFacts:
         """Everything that a report on a version shows; `registry.reports.render` makes documents of it."""
