@@ -25,9 +25,7 @@ def policy() -> None:
 
 
 @policy.command("list", epilog=example("phasegate policy list", "phasegate policy list --history"))
-@click.option(
-    "--history", is_flag=True, help="What was published, put in force and taken out of it, and why."
-)
+@click.option("--history", is_flag=True, help="What was published, put in force, taken out of it, and why.")
 @with_shell
 def list_(shell: Shell, history: bool) -> None:
     """List policies, and how they are in force."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,16 @@ from registry.domain.digests import short
 
 if TYPE_CHECKING:
     from registry.usecases.policy_publishing import Published
+    from registry.usecases.policy_views import BindingView
+
+# A scope's fields, and the options that give them.
+_OPTIONS = {
+    "to": "--to",
+    "from": "--from",
+    "risk_tiers": "--risk-tier",
+    "systems": "--system",
+    "tags": "--tag",
+}
 
 
 @click.command(
@@ -111,6 +122,10 @@ def unbind(shell: Shell, binding: str, reason: str) -> None:
     shell.answer({"unbound": binding}, lambda: click.echo(f"{binding} is no longer in force."))
 
 
+def _scope(bound: BindingView) -> str:
+    return "; ".join(f"{key} {', '.join(values)}" for key, values in bound.scope.items()) or "everything"
+
+
 def _say_published(one: Published) -> None:
     if one.digest:
         news = "published" if one.new else "is published already"
@@ -121,4 +136,20 @@ def _say_published(one: Published) -> None:
         click.echo(f"  not in force: phasegate policy bind {one.name} --action audit")
     for old in one.behind:
         click.echo(f"  {old.name} stays in force with the older version {short(old.digest)}, {old.action}")
-        click.echo(f"    -> phasegate policy bind {one.name} --name {old.name} --action {old.action}")
+        click.echo(f"    -> {_again(old)}")
+
+
+def _again(old: BindingView) -> str:
+    """The command that binds the newest version as an older one is bound."""
+    options = [("--set", f"{key}={_typed(value)}") for key, value in old.params.items()]
+    options += [(_OPTIONS[key], value) for key, values in old.scope.items() for value in values]
+    words = ["phasegate", "policy", "bind", old.policy, "--name", old.name]
+    words += [word for option in options for word in option]
+    return shlex.join([*words, "--action", old.action])
+
+
+def _typed(value: object) -> str:
+    """A parameter as `--set` takes it."""
+    if isinstance(value, list):
+        return ",".join(_typed(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

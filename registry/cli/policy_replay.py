@@ -18,15 +18,13 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--since", default="", metavar="TIME", help="ISO 8601, UTC unless it says otherwise.")
 @click.option("--policy", default="", metavar="NAME", help="Only this policy of the file.")
-@click.option(
-    "--only", is_flag=True, help="Judge the file's policies alone, as if nothing else were in force."
-)
+@click.option("--only", is_flag=True, help="Judge the file's policies alone, as if there were no others.")
 @with_shell
 def replay(shell: Shell, file: Path, since: str, policy: str, only: bool) -> None:
     """Ask a policy file about every decision of the past, and show what it would have changed.
 
-    Its bindings take the place of those of the same name; every other rule keeps the result that was recorded.
-    A rule that reads what a decision did not record is an error, not a pass. Nothing is changed.
+    Its bindings take the place of those of the same name; every other rule keeps the result that was
+    recorded. A rule that reads what a decision did not record is an error, not a pass. Nothing is changed.
     """
     found = shell.registry().gate.replay(file, since=time_of(since), policy=policy, only=only)
     answer = [
@@ -50,12 +48,9 @@ def _say(found: list[ReplayedDecision]) -> None:
     for one in found:
         if one.verdict == "same" and not one.changes:
             continue
-        news = {"stopped": "would be stopped", "let through": "would be let through"}.get(
-            one.verdict, "as it was"
-        )
-        click.echo(
-            f"decision {one.decision}  {one.ref}  {one.origin} -> {one.to}  {one.at:%Y-%m-%d %H:%M}  {news}"
-        )
+        news = "as it was" if one.verdict == "same" else f"would be {one.verdict}"
+        step = f"{one.origin} -> {one.to}"
+        click.echo(f"decision {one.decision}  {one.ref}  {step}  {one.at:%Y-%m-%d %H:%M}  {news}")
         for change in one.changes:
             after = change.after or "not judged"
             softly = f" ({change.action} only)" if change.action in ("audit", "warn") else ""

@@ -26,7 +26,7 @@ class Published:
 
     Attributes:
         new: Whether there was no such version before.
-        bound: Names of the bindings that were put in force with it.
+        bound: Names of the bindings that put this version in force.
         behind: Bindings that pin an older version, and stay in force as they are.
     """
 
@@ -69,7 +69,7 @@ def publish_files(work: UnitOfWork, paths: Sequence[Path], *, binding: bool = Tr
             name=name,
             digest=digests.get(name, ""),
             new=name in digests and digests[name] not in published,
-            bound=tuple(one.name for one in bindings if one.policy == name),
+            bound=tuple(one.name for one in in_force if one.policy == name and not one.outdated),
             behind=tuple(one for one in in_force if one.policy == name and one.outdated),
         )
         for name in named
