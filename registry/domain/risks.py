@@ -92,7 +92,7 @@ def check_residual(inherent: Score, residual: Score, reason: str) -> None:
     """
     if residual.value > inherent.value and not reason.strip():
         raise BadInput(
-            f"the residual {residual} ({residual.value}) is above {inherent} ({inherent.value}) before controls",
+            f"the residual {residual} ({residual.value}) is above {inherent} ({inherent.value})",
             hint="say with --reason why controls make it worse, or correct one of them",
         )
 

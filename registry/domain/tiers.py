@@ -156,7 +156,7 @@ SHIPPED = Questionnaire(
         Question("predicts-crime", "Does it foretell crimes from what somebody is like alone?", _NEVER),
         Question(
             "watches-people",
-            "Does it scrape faces, read feelings at work or school, or identify people in public as they pass?",
+            "Does it scrape faces, read feelings at work or school, or identify passers-by in public?",
             _NEVER,
         ),
     )

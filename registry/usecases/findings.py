@@ -49,7 +49,7 @@ def raise_finding(
         raise BadInput("a finding needs a title", hint="say with --title what is wrong")
     check_severity(severity)
     if due <= work.at:
-        raise BadInput(f"{due:%Y-%m-%d %H:%M} is past", hint="give a time to come with --due, for example 14d")
+        raise BadInput(f"due {due:%Y-%m-%d %H:%M} is past", hint="give a time to come, for example 14d")
     subject = find_subject(work.session, ref, system)
     row = FindingRow(
         version_id=subject.version_id,

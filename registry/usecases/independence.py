@@ -66,7 +66,9 @@ def developers_of_system(work: UnitOfWork, system: System) -> tuple[str, ...]:
     versions = work.session.scalars(
         select(Version).join(Version.model).where(Model.system_id == system.id)
     ).all()
-    models = {row.id: row.name for row in work.session.scalars(select(Model).where(Model.system_id == system.id))}
+    models = {
+        row.id: row.name for row in work.session.scalars(select(Model).where(Model.system_id == system.id))
+    }
     connection = work.session.connection()
     found = (find_work(connection, row, f"{models[row.model_id]}/{row.number}") for row in versions)
     return tuple(sorted({name for one in found for name in one.developers}))

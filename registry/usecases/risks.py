@@ -25,7 +25,8 @@ class RiskJudgement:
     """What somebody says of a risk; None for what stays as it is.
 
     Attributes:
-        inherent: Before controls.
+        likelihood: Before controls, 1 to 5.
+        severity: Likewise.
         residual: With the controls in place.
         controls: What is done against it.
         owner: Who looks after it.
@@ -35,7 +36,8 @@ class RiskJudgement:
 
     title: str | None = None
     description: str | None = None
-    inherent: Score | None = None
+    likelihood: int | None = None
+    severity: int | None = None
     residual: Score | None = None
     controls: str | None = None
     owner: str | None = None
@@ -49,7 +51,8 @@ def add_risk(
     *,
     category: str,
     title: str,
-    inherent: Score,
+    likelihood: int,
+    severity: int,
     residual: Score,
     controls: str,
     owner: str,
@@ -76,7 +79,8 @@ def add_risk(
     judgement = RiskJudgement(
         title=title,
         description=description,
-        inherent=inherent,
+        likelihood=likelihood,
+        severity=severity,
         residual=residual,
         controls=controls,
         owner=owner,
@@ -163,20 +167,22 @@ def close_risk(work: UnitOfWork, number: int, reason: str) -> RiskRow:
 
 def _judge(work: UnitOfWork, row: RiskRow, said: RiskJudgement) -> None:
     """Put into the row what somebody says of it, and see that it makes sense together."""
+    if said.owner is not None:
+        row.owner_id = known_actor(work, said.owner).id
     if said.title is not None:
         row.title = said.title.strip()
     if said.description is not None:
         row.description = said.description.strip()
-    if said.inherent is not None:
-        row.likelihood, row.severity = said.inherent.likelihood, said.inherent.severity
+    if said.likelihood is not None:
+        row.likelihood = said.likelihood
+    if said.severity is not None:
+        row.severity = said.severity
     if said.residual is not None:
         row.residual_likelihood, row.residual_severity = said.residual.likelihood, said.residual.severity
     if said.controls is not None:
         row.controls = said.controls.strip()
     if said.reason is not None:
         row.reason = said.reason.strip()
-    if said.owner is not None:
-        row.owner_id = known_actor(work, said.owner).id
     if said.review_by is not None:
         row.review_by = said.review_by
     row.judged_at, row.judged_by = work.at, work.actor.id

@@ -63,7 +63,9 @@ def find_subject(session: Session, ref: str, system: str, *, lock: bool = False)
     return Subject(system, system=find.system(session, system))
 
 
-def subject_of(session: Session, version_id: int | None, system_id: int | None, *, lock: bool = False) -> Subject:
+def subject_of(
+    session: Session, version_id: int | None, system_id: int | None, *, lock: bool = False
+) -> Subject:
     """What a row is about; a version is locked if asked."""
     if version_id is not None:
         name = session.execute(

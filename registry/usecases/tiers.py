@@ -65,7 +65,9 @@ def assess(
     """
     assessed = SHIPPED.evaluate(answers)
     if tier and check_tier(tier) != assessed.tier and not reason.strip():
-        raise BadInput(f"the answers come to {assessed.tier}: another tier needs a reason", hint="say --reason")
+        raise BadInput(
+            f"the answers come to {assessed.tier}: another tier needs a reason", hint="say --reason"
+        )
     system = _locked(work, name)
     if assessed.prohibited:
         raise NotPermitted(

@@ -27,7 +27,14 @@ _CLOCKS = timedelta(minutes=1)
 
 
 def request_waiver(
-    work: UnitOfWork, rule: str, *, ref: str = "", system: str = "", reason: str, control: str, until: datetime
+    work: UnitOfWork,
+    rule: str,
+    *,
+    ref: str = "",
+    system: str = "",
+    reason: str,
+    control: str,
+    until: datetime,
 ) -> WaiverRow:
     """Ask for an exception to one rule, for a version as it is now or for a whole system.
 
@@ -35,7 +42,7 @@ def request_waiver(
 
     Args:
         work: The open transaction.
-        rule: `policy/validation`, or `policy/validation[item]` for one item of a rule that is judged per item.
+        rule: `policy/validation`, or `policy/validation[item]` where it is judged per item.
         ref: The version; or
         system: the system, with all versions that it has.
         reason: Why the rule cannot be kept.
@@ -49,7 +56,9 @@ def request_waiver(
     if not reason.strip():
         raise BadInput("a waiver needs a reason", hint="say with --reason why the rule cannot be kept")
     if not control.strip():
-        raise BadInput("a waiver needs a compensating control", hint="say with --control what is done instead")
+        raise BadInput(
+            "a waiver needs a compensating control", hint="say with --control what is done instead"
+        )
     subject = find_subject(work.session, ref, system, lock=True)
     policy = _policies_with(work, rule, subject)[0]
     _check_end(policy, until, work.at, _CLOCKS)
@@ -95,7 +104,8 @@ def approve_waiver(work: UnitOfWork, number: int, reason: str = "") -> WaiverRow
     policy = next((found for found in policies if found.digest == row.policy_digest), None)
     if policy is None:
         raise Conflict(
-            f"another version of {policies[0].name} is in force than waiver {number} was asked for", hint=again
+            f"another version of {policies[0].name} is in force than waiver {number} was asked for",
+            hint=again,
         )
     _check_end(policy, row.until, work.at, timedelta())
     return _decide(work, row, subject, APPROVED, reason)
@@ -203,7 +213,9 @@ def _check_item(work: UnitOfWork, rule: Validation, name: str, item: str | None,
     else:
         known = [target.metric for target in targets_of(subject.version)]
     if item not in known:
-        raise NotFound(f"{subject.name} has no {item!r} among its {rule.each}", hint=did_you_mean(item, known))
+        raise NotFound(
+            f"{subject.name} has no {item!r} among its {rule.each}", hint=did_you_mean(item, known)
+        )
 
 
 def _check_end(policy: GatePolicy, until: datetime, at: datetime, slack: timedelta) -> None:
