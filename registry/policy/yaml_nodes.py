@@ -243,7 +243,7 @@ class Source:
         offset = len(before) + column - 1
         head = raw.find("\n") + 1 if style == ">" else 0
         if style in (None, ">"):
-            # Folding changes nothing but blanks: so the same character is the one with as many others before it.
+            # Folding changes nothing but blanks: the same character has as many others before it.
             found = _nth(raw, head, sum(not c.isspace() for c in node.value[:offset]))
         else:
             at = raw.find(node.value)

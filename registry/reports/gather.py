@@ -63,7 +63,9 @@ def gather(session: Session, ref: Ref, at: datetime) -> ReportFacts:
         made_at=at,
         made_with=f"Phasegate {installed_version('phasegate')}",
         ledger=_ledger(session),
-        next=tuple(NextStep(to, explain(session, ref, to, at, actor="")[0].verdict) for to in shown.following),
+        next=tuple(
+            NextStep(to, explain(session, ref, to, at, actor="")[0].verdict) for to in shown.following
+        ),
         targets=dossier.targets,
         timeline=tuple(_moment(entry) for entry in entries if entry.action not in _DETAILS),
         decisions=tuple(_decisions(session, ref)),
@@ -284,8 +286,8 @@ def _approvals(session: Session, ref: Ref, dossier: Dossier, index: _Index) -> l
             reason=found.reason,
             at=found.at,
             digest=found.digest,
-            current=found.current,
-            independent=found.actor not in dossier.subject.developers,
+            current=found.digest == dossier.subject.digest,
+            independent=found.independent,
             entry=index.verdict(found.actor, found.at),
         )
         for found in look.approvals(session, ref)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 from sqlalchemy import select
 
@@ -28,11 +27,7 @@ def speaking_as(work: UnitOfWork, doing: str, *roles: str) -> frozenset[str]:
     standing = standings(work.session.connection(), [name], work.at)[name]
     if standing.granted.intersection(roles):
         return frozenset({name})
-    lenders: set[str] = set()
-    lent: Mapping[str, Any] = standing.lent or {}
-    for role in roles:
-        found = lent.get(role, ())
-        lenders.update([found] if isinstance(found, str) else found)
+    lenders = {lender for role in roles for lender in standing.lent.get(role, ())}
     if not lenders:
         raise NotPermitted(
             f"{name} is {' and '.join(standing.roles)}: to {doing} takes the role {' or '.join(roles)}",

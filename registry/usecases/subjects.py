@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from registry.domain.references import Ref
 from registry.errors import BadInput
 from registry.storage import find
 from registry.storage.tables import Model, System, Version
@@ -58,7 +57,7 @@ def find_subject(session: Session, ref: str, system: str, *, lock: bool = False)
     if bool(ref) == bool(system):
         raise BadInput("name a version or a system, and not both", hint="write MODEL/N, or --system NAME")
     if ref:
-        row = find.version(session, Ref.parse(ref), lock=lock)
+        row = find.version(session, find.ref(session, ref), lock=lock)
         return Subject(find.ref_of(row), version=row)
     return Subject(system, system=find.system(session, system))
 
