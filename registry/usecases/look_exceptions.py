@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from registry.domain.dossier import WaiverFacts
 from registry.errors import NotFound
 from registry.storage import find
-from registry.storage.dossiers.exceptions import WAIVERS, resolve_waivers
-from registry.storage.tables import FindingRow, RiskRow, System, WaiverRow
-from registry.usecases.subjects import find_subject, subject_names
+from registry.storage.dossiers.exceptions import WAIVERS, policies_in_force, resolve_waiver
+from registry.storage.dossiers.involved import find_work
+from registry.storage.tables import FindingRow, RiskRow, System, Version, WaiverRow
+from registry.usecases.subjects import Names, find_subject, subject_names
 
 # How long before its end a waiver is pointed out.
 ENDING = timedelta(days=14)
@@ -127,46 +130,59 @@ def waivers(
     Raises:
         NotFound: There is no such version, system or waiver.
     """
-    query = WAIVERS
+    query, asked = WAIVERS, None
     if number:
         query = query.where(WaiverRow.id == number)
     elif ref or system:
         about = find_subject(session, ref, system)
+        asked = about.version
         own = WaiverRow.system_id == about.system_id
-        if about.version is not None:
-            own = (WaiverRow.version_id == about.version_id) | (
-                WaiverRow.system_id == about.version.model.system_id
-            )
+        if asked is not None:
+            own = or_(WaiverRow.version_id == asked.id, WaiverRow.system_id == asked.model.system_id)
         query = query.where(own)
     connection = session.connection()
     rows = connection.execute(query).all()
     if number and not rows:
         raise NotFound(f"there is no waiver {number}", hint="phasegate waiver list")
-    versions, systems = subject_names(session)
+    in_force = policies_in_force(connection, rows)
+    names = subject_names(session)
+    developers = {row.version_id: _developers(session, row.version_id, names) for row in rows}
+    # A system's waiver is looked at for the version that was asked about, if one was.
+    developers[None] = _developers(session, asked.id if asked is not None else None, names)
     return [
-        WaiverView(
-            id=facts.id,
-            about=_about(row.version_id, row.system_id, versions, systems),
-            rule=facts.rule,
-            policy=facts.policy,
-            state=row.state,
-            holds=facts.holds,
-            why_not=facts.why_not,
-            reason=facts.reason,
-            control=facts.control,
-            until=facts.until,
-            ends_soon=facts.holds and facts.until <= at + ENDING,
-            requested_by=facts.requested_by,
-            requested_at=row.created_at,
-            decided_by=row.decided_by or "",
-            decided_at=row.decided_at,
-            decision_reason=row.decision_reason or "",
-            ended_by=row.ended_by or "",
-            ended_at=row.ended_at,
-            end_reason=row.end_reason or "",
-        )
-        for row, facts in resolve_waivers(connection, rows, at)
+        _waiver(row, resolve_waiver(row, in_force, developers[row.version_id], at), names, at) for row in rows
     ]
+
+
+def _waiver(row: Any, facts: WaiverFacts, names: Names, at: datetime) -> WaiverView:
+    return WaiverView(
+        id=facts.id,
+        about=_about(row.version_id, row.system_id, names),
+        rule=facts.rule,
+        policy=facts.policy,
+        state=row.state,
+        holds=facts.holds,
+        why_not=facts.why_not,
+        reason=facts.reason,
+        control=facts.control,
+        until=facts.until,
+        ends_soon=facts.holds and facts.until <= at + ENDING,
+        requested_by=facts.requested_by,
+        requested_at=row.created_at,
+        decided_by=row.decided_by or "",
+        decided_at=row.decided_at,
+        decision_reason=row.decision_reason or "",
+        ended_by=row.ended_by or "",
+        ended_at=row.ended_at,
+        end_reason=row.end_reason or "",
+    )
+
+
+def _developers(session: Session, version_id: int | None, names: Names) -> tuple[str, ...]:
+    if version_id is None:
+        return ()
+    version = session.get_one(Version, version_id)
+    return find_work(session.connection(), version, names.versions[version_id]).developers
 
 
 def findings(
@@ -191,22 +207,19 @@ def findings(
     elif ref or system:
         about = find_subject(session, ref, system)
         own = FindingRow.system_id == about.system_id
-        if about.version is not None:
-            own = (FindingRow.version_id == about.version_id) | (
-                FindingRow.system_id == about.version.model.system_id
-            )
+        if (asked := about.version) is not None:
+            own = or_(FindingRow.version_id == asked.id, FindingRow.system_id == asked.model.system_id)
         query = query.where(own)
     if only_open:
         query = query.where(FindingRow.closed_at.is_(None))
     rows = list(session.scalars(query))
     if number and not rows:
         raise NotFound(f"there is no finding {number}", hint="phasegate finding list")
-    versions, systems = subject_names(session)
-    names = find.actor_names(session)
+    subjects, names = subject_names(session), find.actor_names(session)
     return [
         FindingView(
             id=row.id,
-            about=_about(row.version_id, row.system_id, versions, systems),
+            about=_about(row.version_id, row.system_id, subjects),
             title=row.title,
             text=row.text,
             severity=row.severity,
@@ -275,7 +288,5 @@ def risks(
     ]
 
 
-def _about(
-    version_id: int | None, system_id: int | None, versions: dict[int, str], systems: dict[int, str]
-) -> str:
-    return versions[version_id] if version_id is not None else f"system {systems[system_id or 0]}"
+def _about(version_id: int | None, system_id: int | None, names: Names) -> str:
+    return names.versions[version_id] if version_id is not None else f"system {names.systems[system_id or 0]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -47,6 +48,14 @@ class Subject:
         return developers_of_system(work, self.system)
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """References of versions, and names of systems, by id."""
+
+    versions: Mapping[int, str]
+    systems: Mapping[int, str]
+
+
 def find_subject(session: Session, ref: str, system: str, *, lock: bool = False) -> Subject:
     """The version of a reference, or the system of a name; a version is locked if asked.
 
@@ -77,10 +86,10 @@ def subject_of(
     return Subject(found.name, system=found)
 
 
-def subject_names(session: Session) -> tuple[dict[int, str], dict[int, str]]:
-    """Every version's reference, and every system's name, by id."""
+def subject_names(session: Session) -> Names:
+    """What every version and system is called."""
     versions = session.execute(
         select(Version.id, Model.name, Version.number).join(Model, Model.id == Version.model_id)
     )
     systems = session.execute(select(System.id, System.name)).tuples()
-    return {id: f"{name}/{number}" for id, name, number in versions}, dict(systems.all())
+    return Names({id: f"{name}/{number}" for id, name, number in versions}, dict(systems.all()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -98,42 +98,48 @@ _RISKS = (
 
 
 def find_waivers(
-    connection: Connection, version: Version, system_id: int, at: datetime
+    connection: Connection, version: Version, system_id: int, at: datetime, developers: Collection[str]
 ) -> tuple[WaiverFacts, ...]:
-    """Every exception that somebody asked for, and whether it holds now."""
-    query = connection.execute(_WAIVERS, {"version_id": version.id, "system_id": system_id})
-    return tuple(waiver for _, waiver in resolve_waivers(connection, query.all(), at))
+    """Every exception that somebody asked for, and whether it holds for a version now."""
+    rows = connection.execute(_WAIVERS, {"version_id": version.id, "system_id": system_id}).all()
+    in_force = policies_in_force(connection, rows)
+    return tuple(resolve_waiver(row, in_force, developers, at) for row in rows)
 
 
-def resolve_waivers(
-    connection: Connection, rows: Sequence[Any], at: datetime
-) -> Iterator[tuple[Any, WaiverFacts]]:
-    """Rows of `WAIVERS`, each with what holds of it now.
+def policies_in_force(connection: Connection, rows: Sequence[Any]) -> dict[str, str]:
+    """Digest -> name of every policy in force, if any row of `WAIVERS` was granted."""
+    if not any(row.state == "approved" for row in rows):
+        return {}
+    return dict(connection.execute(_POLICIES).tuples().all())
 
-    There is no other place that says whether a waiver holds: gate, explain, report and lists all ask here.
+
+def resolve_waiver(
+    row: Any, in_force: Mapping[str, str], developers: Collection[str], at: datetime
+) -> WaiverFacts:
+    """A row of `WAIVERS`, and whether it holds. Gate, explain, report and lists all ask here.
+
+    Args:
+        row: What was asked for.
+        in_force: Of `policies_in_force`.
+        developers: Of the version in question: nobody excepts their own work.
+        at: What counts as now.
     """
-    granted = any(row.state == "approved" for row in rows)
-    in_force = dict(connection.execute(_POLICIES).tuples().all()) if granted else {}
-    for row in rows:
-        why_not = _why_not(row, in_force, at)
-        yield (
-            row,
-            WaiverFacts(
-                id=row.id,
-                rule=row.rule,
-                policy=row.policy_digest,
-                reason=row.reason,
-                control=row.control,
-                requested_by=row.requested_by,
-                approved_by=row.decided_by if row.state in ("approved", "revoked") else "",
-                until=row.until,
-                holds=not why_not,
-                why_not=why_not,
-            ),
-        )
+    why_not = _why_not(row, in_force, developers, at)
+    return WaiverFacts(
+        id=row.id,
+        rule=row.rule,
+        policy=row.policy_digest,
+        reason=row.reason,
+        control=row.control,
+        requested_by=row.requested_by,
+        approved_by=row.decided_by if row.state in ("approved", "revoked") else "",
+        until=row.until,
+        holds=not why_not,
+        why_not=why_not,
+    )
 
 
-def _why_not(row: Any, in_force: Mapping[str, str], at: datetime) -> str:
+def _why_not(row: Any, in_force: Mapping[str, str], developers: Collection[str], at: datetime) -> str:
     if row.state == "requested":
         over = f", and its end, {row.until:%Y-%m-%d}, is past" if row.until <= at else ""
         return f"nobody has decided on it yet{over}"
@@ -145,6 +151,8 @@ def _why_not(row: Any, in_force: Mapping[str, str], at: datetime) -> str:
         return f"it ended on {row.until:%Y-%m-%d}"
     if row.version_id is not None and row.digest != row.digest_now:
         return "the version is not what it was granted for any more"
+    if row.decided_by in developers:
+        return f"{row.decided_by}, who approved it, has worked on the version since"
     if row.policy_digest not in in_force:
         policy = row.rule.partition("/")[0]
         if policy in in_force.values():
