@@ -11,6 +11,7 @@ import pytest
 from conftest import administer
 from integration.builder import Builder
 from integration.lived_risks import live_with_risks
+from integration.peopled import live_with_people
 from sqlalchemy import URL, make_url
 
 from registry.api import Registry
@@ -82,6 +83,7 @@ def lived(
         builder.bring(builder.plan("loans"), "retired")
         builder.queue(builder.plan("spam"))
         live_with_risks(builder)
+        live_with_people(builder, "spam/1")
     return url, home
 
 
