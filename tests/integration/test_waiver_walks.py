@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from integration.exam import Exam, clock_off_by, days
 
 from registry.domain.decision import Outcome
@@ -19,7 +19,7 @@ from registry.errors import BadInput, Conflict
 from registry.storage.tables.base import now
 
 LONGEST = timedelta(days=30)
-NUMBERS = st.integers(0, 7)
+NUMBERS = st.integers(0, 100)
 
 
 @dataclass
@@ -68,10 +68,15 @@ class Walk(RuleBasedStateMachine):
             assert self.exam.ask(system="credit" if system else "", at=until) == len(self.waivers) + 1
         self.waivers.append(Waiver(until, self.edition, None if system else self.content))
 
+    @rule(length=st.integers(1, 30), system=st.booleans())
+    def ask_and_approve(self, length: int, system: bool) -> None:
+        self.ask(length, system)
+        self.approve(len(self.waivers) - 1, "ruth")
+
+    @precondition(lambda self: self.waivers)
     @rule(which=NUMBERS, who=st.sampled_from(["ruth", "rob"]))
     def approve(self, which: int, who: str) -> None:
-        if which >= len(self.waivers):
-            return
+        which %= len(self.waivers)
         waiver, number = self.waivers[which], which + 1
         fresh = waiver.edition == self.edition and waiver.content in (None, self.content)
         with clock_off_by(self.away):
@@ -86,17 +91,18 @@ class Walk(RuleBasedStateMachine):
                 assert approve(number).holds
                 waiver.state = "approved"
 
+    @precondition(lambda self: self.waivers)
     @rule(which=NUMBERS)
     def reject(self, which: int) -> None:
         self.decide(which, "requested", "rejected")
 
+    @precondition(lambda self: self.waivers)
     @rule(which=NUMBERS)
     def revoke(self, which: int) -> None:
         self.decide(which, "approved", "revoked")
 
     def decide(self, which: int, before: str, after: str) -> None:
-        if which >= len(self.waivers):
-            return
+        which %= len(self.waivers)
         waivers = self.exam.acting("ruth").waivers
         verb = waivers.reject if after == "rejected" else waivers.revoke
         with clock_off_by(self.away):
@@ -120,7 +126,7 @@ class Walk(RuleBasedStateMachine):
         with clock_off_by(self.away):
             self.exam.publish(edition=self.edition)
 
-    @rule(hours=st.integers(1, 24 * 20))
+    @rule(hours=st.integers(1, 24 * 12))
     def time_passes(self, hours: int) -> None:
         self.away += timedelta(hours=hours)
 
@@ -156,4 +162,4 @@ def template() -> bytes:
 
 
 TestWalk = Walk.TestCase
-TestWalk.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+TestWalk.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
