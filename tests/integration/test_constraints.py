@@ -173,7 +173,7 @@ def test_what_a_kept_row_says_for_good_is_never_changed(connection: Connection, 
         "runs SET state = 'running' WHERE state = 'queued'",
         "versions SET stage = 'retired'",
         "systems SET oversight = 'two people'",
-        "waivers SET state = 'revoked', ended_by = created_by, ended_at = decided_at WHERE state = 'approved'",
+        "waivers SET state = 'revoked', ended_by = created_by WHERE state = 'approved'",
         "risks SET state = 'open' WHERE state = 'accepted'",
     ],
 )
