@@ -26,6 +26,7 @@ from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables.base import now
 
 if TYPE_CHECKING:
+    from registry.api.keys import KeysApi
     from registry.api.ledger import LedgerApi
     from registry.api.people import PeopleApi
     from registry.policy import GateBinding, GatePolicy
@@ -170,6 +171,13 @@ class Registry:
         from registry.api.people import PeopleApi
 
         return PeopleApi(self._opened)
+
+    @property
+    def keys(self) -> KeysApi:
+        """Keys that sign, whose they are, and what they signed."""
+        from registry.api.keys import KeysApi
+
+        return KeysApi(self._opened)
 
     def stages(self) -> list[str]:
         """Stages of the lifecycle in force, in order."""

@@ -129,4 +129,7 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "verdict-given": lambda e: f"{e['verdict']} for {e['to']} ({short(e['digest'])})",
     "deployment-started": lambda e: f"{e['version']} runs at {e['endpoint']}",
     "deployment-stopped": lambda e: f"{e['version']} stopped: {e['reason']}",
+    "key-trusted": lambda e: f"signs with the key {e['keyid'][:12]}",
+    "key-distrusted": lambda e: f"the key {e['keyid'][:12]} is not trusted any more: {e['reason']}",
+    "statement-signed": lambda e: f"{e['about']} signed with the key {e['keyid'][:12]} ({e['row']})",
 }
