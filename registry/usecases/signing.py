@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from registry.storage.tables import (
     DecisionRow,
     EnvelopeRow,
 )
+from registry.storage.tables.base import row_key
 from registry.usecases.attest import payload_of
 from registry.usecases.signables import Pending, current_evidence, current_signables, signable_decision
 from registry.usecases.signers import StatementSigner
@@ -193,9 +194,16 @@ def export_signatures(session: Session, ref: Ref, folder: Path) -> list[Signatur
     return list(views.values())
 
 
-def envelope_problems(session: Session) -> Iterator[str]:
-    """One sentence for each stored envelope that does not verify; of unknown keys nothing can be said."""
+def envelope_problems(session: Session, besides: Collection[str] = ()) -> Iterator[str]:
+    """One sentence for each stored envelope that does not verify; of unknown keys nothing can be said.
+
+    Args:
+        session: One reading transaction.
+        besides: Rows, as the ledger names them, that were found to be changed already: told once.
+    """
     for stored in session.scalars(select(EnvelopeRow).order_by(EnvelopeRow.id)):
+        if stored.row in besides or row_key(stored) in besides:
+            continue
         try:
             (found,) = check_envelopes(session, [stored])
             if found.signer and found.problem:
