@@ -55,7 +55,7 @@ def problem_of(stored: Mapping[str, Any], key: PublicKey, claim: Claim) -> str:
     return ""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _open(envelope: Envelope, key: PublicKey) -> Statement | None:
     """The statement in an envelope, None if the key did not sign it: this never changes, so it is kept."""
     if envelope.payload_type != IN_TOTO or not envelope.signed_by(key):
