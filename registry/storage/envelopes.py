@@ -187,7 +187,10 @@ def _approvals(session: Session, numbers: list[int]) -> dict[str, Signable]:
     )
     return {
         row_key(row): Signable(
-            row, VERDICTS[row.verdict], Claim(ref_to(row), (row.digest,), APPROVAL), only=name
+            row,
+            VERDICTS.get(row.verdict, row.verdict),
+            Claim(ref_to(row), (row.digest,), APPROVAL),
+            only=name,
         )
         for row, name in rows
     }
