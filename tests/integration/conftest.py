@@ -13,6 +13,7 @@ from integration.builder import Builder
 from integration.exam import exam, examined
 from integration.lived_risks import live_with_risks
 from integration.peopled import live_with_people
+from integration.signed import sign_all
 from sqlalchemy import URL, make_url
 
 from registry.api import Registry
@@ -87,6 +88,7 @@ def lived(
         builder.queue(builder.plan("spam"))
         live_with_risks(builder)
         live_with_people(builder, "spam/1")
+        sign_all(builder, "loans/1", home.parent / f"{home.name}-keys")
     return url, home
 
 
