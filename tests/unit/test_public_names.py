@@ -95,6 +95,18 @@ REGISTRY = {
     "version": "ref",
     "versions": "model stage",
 }
+PEOPLE = {
+    "add_group": "group",
+    "delegate": "role to until reason",
+    "everybody": "",
+    "grant": "name role",
+    "groups": "",
+    "join": "group name",
+    "leave": "group name",
+    "person": "name",
+    "revoke": "name role",
+    "undelegate": "role to lender",
+}
 HEAVY = {
     "accelerate",
     "alembic",
@@ -130,15 +142,26 @@ def test_what_a_plugin_author_imports() -> None:
     assert GROUP == "phasegate.plugins"
 
 
-def test_what_an_open_registry_can_do() -> None:
-    methods = dict(inspect.getmembers(Registry, callable))
+def offered(cls: type) -> dict[str, str]:
+    """Public methods of a class, with their parameters."""
+    methods = dict(inspect.getmembers(cls, callable))
     public = {name: method for name, method in methods.items() if not name.startswith("_")}
     found = {}
     for name, method in public.items():
         parameters = [p for p in inspect.signature(method).parameters.values() if p.name != "self"]
         found[name] = " ".join(f"**{p.name}" if p.kind is p.VAR_KEYWORD else p.name for p in parameters)
-    assert found == REGISTRY
+    return found
+
+
+def test_what_an_open_registry_can_do() -> None:
+    assert offered(Registry) == REGISTRY
     assert isinstance(Registry.database, property)
+
+
+def test_what_can_be_done_about_people() -> None:
+    from registry.api.people import PeopleApi
+
+    assert offered(PeopleApi) == PEOPLE
 
 
 def test_every_error_is_drawn_with_its_exit_code() -> None:
