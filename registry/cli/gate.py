@@ -91,6 +91,8 @@ def _say_result(result: RuleResult) -> None:
     seen = f"  {result.value}" if result.value else ""
     limit = f"  limit {result.limit}" if result.limit else ""
     click.echo(f"  {label} {result.rule}{softly}{seen}{limit}")
+    if result.late:
+        click.echo(f"  {'':<13} this rule, or its limit, was set after the evidence was made")
     if result.message:
         click.echo(f"  {'':<13} {result.message}")
     for line in result.remedy.splitlines():

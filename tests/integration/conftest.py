@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from conftest import administer
 from integration.builder import Builder
+from integration.exam import exam, examined
 from integration.lived_risks import live_with_risks
 from integration.peopled import live_with_people
 from sqlalchemy import URL, make_url
 
 from registry.api import Registry
 from registry.storage.database import Database
+
+__all__ = ["exam", "examined"]
 
 
 class Databases:

@@ -173,7 +173,7 @@ def test_what_a_kept_row_says_for_good_is_never_changed(connection: Connection, 
         "runs SET state = 'running' WHERE state = 'queued'",
         "versions SET stage = 'retired'",
         "systems SET oversight = 'two people'",
-        "waivers SET state = 'revoked', ended_by = created_by, ended_at = decided_at WHERE state = 'approved'",
+        "waivers SET state = 'revoked', ended_by = created_by WHERE state = 'approved'",
         "risks SET state = 'open' WHERE state = 'accepted'",
     ],
 )
@@ -217,7 +217,10 @@ WRONG = {
     "ck_waivers_decided": ("waivers", {"state": "approved", "decided_by": None, "ended_by": None}),
     "ck_waivers_ended": ("waivers", {"state": "revoked", "ended_by": None}),
     "ck_waivers_one_subject": ("waivers", {"version_id": None, "system_id": None}),
-    "ck_waivers_other": ("waivers", {"state": "approved", "created_by": 1, "decided_by": 1, "ended_by": None}),
+    "ck_waivers_other": (
+        "waivers",
+        {"state": "approved", "created_by": 1, "decided_by": 1, "ended_by": None},
+    ),
     "ck_waivers_state": ("waivers", {"state": "perhaps", "ended_by": None}),
 }
 
