@@ -31,8 +31,9 @@ validations:
       a.independent && params.group in a.groups && 'approver' in a.roles).map(a, a.actor)))) >= params.needed
     message: not enough people of the group have approved it as it is now
     messageExpression: >-
-      approvals.exists(a, !a.current) ? 'stale: ' + approvals.filter(a, !a.current)[0].actor + ' saw another ' +
-      approvals.filter(a, !a.current)[0].changed[0] : 'nobody of the group has approved it yet'
+      approvals.exists(a, !a.current) ? 'stale: ' + approvals.filter(a, !a.current)[0].actor +
+      ' saw another ' + approvals.filter(a, !a.current)[0].changed[0]
+      : 'nobody of the group has approved it yet'
     remedy: phasegate approve {version} {to} --as MEMBER
 ---
 kind: GateBinding
@@ -234,7 +235,7 @@ def test_a_loan_that_is_over_approves_nothing(builder: Builder) -> None:
     rita.people.delegate("approver", "dave", until=soon(seconds=1), reason="ill")
     rita.people.delegate("approver", "dora", until=soon(days=1), reason="ill")
     builder.wait(timedelta(seconds=1.1))
-    with pytest.raises(NotPermitted, match="dave is developer: .* takes the role approver"):
+    with pytest.raises(NotPermitted, match=r"dave is developer: .* takes the role approver"):
         builder.acting("dave").approve(REF, "deployed")
     builder.acting("root").people.revoke("rita", APPROVER)
     with pytest.raises(NotPermitted, match="dora is developer"):
