@@ -34,8 +34,8 @@ def waive(shell: Shell, words: tuple[str, ...], system: str, reason: str, contro
     """Ask for an exception to one rule.
 
     RULE is POLICY/VALIDATION, or POLICY/VALIDATION[ITEM] where it is judged per item. It counts once an
-    approver has granted it, who neither asked for it nor developed the version; for the version and the policy
-    as they are now; and no longer than the policy allows, from the approval on. To renew it is to ask again.
+    approver has granted it, who neither asked for it nor developed the version, for version and policy
+    as they are now, and no longer than the policy allows, from the approval on. To renew it is to ask again.
     """
     if len(words) != (1 if system else 2):
         given = " ".join(words)
