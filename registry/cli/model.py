@@ -98,16 +98,16 @@ def list_(shell: Shell, stage: str, name: str) -> None:
         (
             row.ref,
             row.stage,
-            [f"@{alias}" for alias in row.aliases],
             row.system,
             row.risk_tier,
             row.targets,
             short(row.artifact),
+            [f"@{alias}" for alias in row.aliases],
             row.created_at,
         )
         for row in found
     ]
-    columns = ["version", "stage", "aliases", "system", "risk", "targets", "artifact", "planned"]
+    columns = ["version", "stage", "system", "risk", "targets", "artifact", "aliases", "planned"]
     shell.answer(found, lambda: table(columns, rows))
 
 

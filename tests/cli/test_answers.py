@@ -27,7 +27,13 @@ from cli.command import EXECUTABLE, Phasegate, environment
         "model data moods/1 test=words/1",
         "model design moods/1 --set layers=2",
         "runs list",
-        "approve moods/1 prepared",
+        "model alias moods",
+        "model alias moods/1 draft",
+        "people list",
+        "people show tess",
+        "people grant ruth approver",
+        "people group list",
+        "people group add model-risk",
         "policy list",
         "policy show purpose-and-targets",
         "deployment list",
@@ -135,7 +141,8 @@ def test_a_pipe_gets_plain_lines(phasegate: Phasegate, version: str) -> None:
         env=environment(phasegate.home) | {"TERM": "xterm-256color", "FORCE_COLOR": "1"},
     )
     head, row = done.stdout.decode().splitlines()
-    assert head.split("\t") == ["version", "stage", "system", "risk", "targets", "artifact", "planned"]
+    columns = ["version", "stage", "system", "risk", "targets", "artifact", "aliases", "planned"]
+    assert head.split("\t") == columns
     assert row.startswith("moods/1\tplanned\tmood\tlimited\tf1>=0.5\t")
     assert b"\x1b" not in done.stdout + done.stderr
 

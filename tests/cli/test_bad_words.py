@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli.command import Phasegate
+from cli.command import ACTOR, Phasegate
 
 LETTERS = "use letters, digits, '.', '_' and '-'"
 
@@ -52,7 +52,10 @@ def test_the_model_and_the_role_have_names_too(phasegate: Phasegate, version: st
     [
         ("moods", "'moods' names no version", "write moods/1 for its first version"),
         ("", "'' names no version", "write NAME/1 for its first version"),
-        ("moods@champion", "'moods@champion' names no version", "write moods/1"),
+        ("moods@champion", "moods@champion points to no version", "phasegate model alias moods/N champion"),
+        ("moodz@champion", "there is no model 'moodz'", "did you mean 'moods'?"),
+        ("moods@", "the alias is empty", ""),
+        ("moods@a b", "the alias 'a b' cannot be used: it holds ' '", LETTERS),
         ("moods/", "'moods/': '' is no version number", "versions are 1, 2, 3, ..."),
         ("moods/0", "'0' is no version number", ""),
         ("moods/01", "'01' is no version number", ""),
@@ -152,6 +155,7 @@ def test_a_target_that_is_none(target: str, phasegate: Phasegate, version: str) 
 def test_a_stage_that_cannot_be_next(
     stage: str, message: str, hint: str, phasegate: Phasegate, version: str
 ) -> None:
+    phasegate("people", "grant", ACTOR, "approver")
     for command in (("promote",), ("gate", "explain"), ("approve",), ("reject", "--reason", "no")):
         answer = phasegate.refuses(*command, version, stage)
         assert message in answer.err

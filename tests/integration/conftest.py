@@ -12,6 +12,7 @@ from conftest import administer
 from integration.builder import Builder
 from integration.exam import exam, examined
 from integration.lived_risks import live_with_risks
+from integration.peopled import live_with_people
 from sqlalchemy import URL, make_url
 
 from registry.api import Registry
@@ -85,6 +86,7 @@ def lived(
         builder.bring(builder.plan("loans"), "retired")
         builder.queue(builder.plan("spam"))
         live_with_risks(builder)
+        live_with_people(builder, "spam/1")
     return url, home
 
 

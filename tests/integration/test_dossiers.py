@@ -220,7 +220,7 @@ def test_who_only_evaluated_it_is_independent(builder: Builder) -> None:
 
 
 def test_the_last_word_counts(builder: Builder) -> None:
-    rita = builder.acting("rita")
+    rita = builder.approver("rita")
     rita.approve(REF, "deployed")
     rita.reject(REF, "deployed", "second thoughts")
     assert not rule(builder, REF, "independent")
@@ -261,6 +261,8 @@ def test_training_it_takes_an_approval_back(builder: Builder) -> None:
     builder.train(REF, actor="rita")  # the same bytes: the digest stays
     builder.acting("alice").promote(REF, "trained")
     builder.acting("alice").promote(REF, "evaluated")
+    assert not approvals(builder, REF)["rita"].independent
+    builder.acting("rita").approve(REF, "deployed", "my own work, seen again")
     assert approvals(builder, REF)["rita"].current
     assert not rule(builder, REF, "independent")
 
@@ -281,9 +283,10 @@ def test_high_risk_takes_two_different_people(builder: Builder) -> None:
 
 @pytest.mark.parametrize("reason", ["", "  \n"])
 def test_a_rejection_says_why(builder: Builder, reason: str) -> None:
-    size = builder.acting("alice").verify().size
+    rita = builder.approver("rita")
+    size = rita.verify().size
     with pytest.raises(BadInput, match="a rejection needs a reason"):
-        builder.approver("rita").reject(REF, "deployed", reason)
+        rita.reject(REF, "deployed", reason)
     assert builder.acting("alice").verify().size == size
 
 

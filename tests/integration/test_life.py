@@ -175,7 +175,7 @@ def test_a_step_that_is_none_changes_nothing(
     at: At, to: str, error: type[Exception], says: str, hint: str
 ) -> None:
     builder, ref = at("planned"), "loans/1"
-    alice = builder.acting("alice")
+    alice = builder.approver("alice")
     size = alice.verify().size
     for attempt in (alice.promote, alice.explain, alice.approve):
         with pytest.raises(error, match=says) as caught:
@@ -185,7 +185,7 @@ def test_a_step_that_is_none_changes_nothing(
 
 
 def test_a_version_that_is_not_there(at: At) -> None:
-    alice = at("planned").acting("alice")
+    alice = at("planned").approver("alice")
     for ref, says, hint in (
         ("loans/2", "model 'loans' has no version 2", "its newest version is loans/1"),
         ("loan/1", "there is no model 'loan'", "did you mean 'loans'?"),

@@ -166,6 +166,7 @@ def locked_by_another_process(url: str) -> Iterator[None]:
 def test_locked_by_another_process(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHASEGATE_LOCK_TIMEOUT", "0.2")
     url, ref = urls_of(builder), builder.plan()
+    builder.approver("alice")
     builder.database.close()
     with registry.open(builder.home.root, database=url, actor="alice") as opened:
         with unchanged(url), locked_by_another_process(url):

@@ -42,8 +42,9 @@ EXTENSION = {
 REGISTRY = {
     "add_dataset": "name source **more",
     "add_system": "name purpose risk_tier **more",
+    "aliases": "model",
     "approvals": "ref",
-    "approve": "ref to reason",
+    "approve": "ref to reason on_behalf_of",
     "cancel": "number",
     "check": "",
     "check_policies": "source",
@@ -65,6 +66,7 @@ REGISTRY = {
     "initialise": "lifecycle",
     "link_data": "ref data",
     "log": "subjects actor action since until limit",
+    "move_alias": "ref alias",
     "open": "home database actor create",
     "plan": "model system **more",
     "policies": "",
@@ -73,7 +75,8 @@ REGISTRY = {
     "promote": "ref to",
     "publish": "policies bindings",
     "recover": "",
-    "reject": "ref to reason",
+    "reject": "ref to reason on_behalf_of",
+    "remove_alias": "model alias reason",
     "report": "ref",
     "resume": "number",
     "revision": "",
@@ -91,6 +94,18 @@ REGISTRY = {
     "verify": "artifacts",
     "version": "ref",
     "versions": "model stage",
+}
+PEOPLE = {
+    "add_group": "group",
+    "delegate": "role to until reason",
+    "everybody": "",
+    "grant": "name role",
+    "groups": "",
+    "join": "group name",
+    "leave": "group name",
+    "person": "name",
+    "revoke": "name role",
+    "undelegate": "role to lender",
 }
 HEAVY = {
     "accelerate",
@@ -127,15 +142,26 @@ def test_what_a_plugin_author_imports() -> None:
     assert GROUP == "phasegate.plugins"
 
 
-def test_what_an_open_registry_can_do() -> None:
-    methods = dict(inspect.getmembers(Registry, callable))
+def offered(cls: type) -> dict[str, str]:
+    """Public methods of a class, with their parameters."""
+    methods = dict(inspect.getmembers(cls, callable))
     public = {name: method for name, method in methods.items() if not name.startswith("_")}
     found = {}
     for name, method in public.items():
         parameters = [p for p in inspect.signature(method).parameters.values() if p.name != "self"]
         found[name] = " ".join(f"**{p.name}" if p.kind is p.VAR_KEYWORD else p.name for p in parameters)
-    assert found == REGISTRY
+    return found
+
+
+def test_what_an_open_registry_can_do() -> None:
+    assert offered(Registry) == REGISTRY
     assert isinstance(Registry.database, property)
+
+
+def test_what_can_be_done_about_people() -> None:
+    from registry.api.people import PeopleApi
+
+    assert offered(PeopleApi) == PEOPLE
 
 
 def test_every_error_is_drawn_with_its_exit_code() -> None:
