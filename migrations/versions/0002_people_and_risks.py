@@ -169,9 +169,7 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_by", sa.Integer(), nullable=True),
         sa.Column("closure", sa.String(), nullable=True),
-        sa.CheckConstraint(
-            "state <> 'accepted' OR accepted_by IS NOT NULL", name=op.f("ck_risks_accepted")
-        ),
+        sa.CheckConstraint("state <> 'accepted' OR accepted_by IS NOT NULL", name=op.f("ck_risks_accepted")),
         sa.CheckConstraint(
             "accepted_by <> owner_id AND accepted_by <> judged_by", name=op.f("ck_risks_other")
         ),

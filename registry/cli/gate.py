@@ -13,6 +13,7 @@ from registry.cli.shell import Shell, example, with_shell
 
 if TYPE_CHECKING:
     from registry.domain.decision import Decision, RuleResult
+    from registry.domain.dossier import Dossier, WaiverFacts
 
 
 @click.group()
@@ -32,6 +33,8 @@ def explain(shell: Shell, ref: str, stage: str) -> int:
         would = "would be allowed" if decision.allowed else "would be refused"
         click.echo(f"{decision.ref}: {decision.origin} -> {decision.to} {would}. {_tally(decision)}")
         _say_results(decision, every=True)
+        for waiver in _useless(decision, dossier):
+            click.echo(f"Waiver {waiver.id} of {waiver.rule} does not hold: {waiver.why_not}.")
 
     shell.answer({"decision": decision, "dossier": dossier}, say)
     return 0 if decision.allowed else 1
@@ -63,6 +66,14 @@ def answer_decision(shell: Shell, decision: Decision) -> int:
 
     shell.answer(decision, say)
     return 0 if decision.allowed else 1
+
+
+def _useless(decision: Decision, dossier: Dossier) -> list[WaiverFacts]:
+    """Waivers of rules that fail which do not hold."""
+    excepted = ("pass", "waived")
+    failing = {result.rule for result in decision.verdict.results if result.outcome not in excepted}
+    failing |= {rule.partition("[")[0] for rule in failing}
+    return [waiver for waiver in dossier.waivers if not waiver.holds and waiver.rule in failing]
 
 
 def _tally(decision: Decision) -> str:

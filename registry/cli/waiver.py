@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 @click.option("--until", required=True, metavar="TIME", help=f"When it ends. {TIME}")
 @with_shell
 def waive(shell: Shell, words: tuple[str, ...], system: str, reason: str, control: str, until: str) -> None:
-    """Ask for an exception to one rule: POLICY/VALIDATION, or POLICY/VALIDATION[ITEM].
+    """Ask for an exception to one rule.
 
-    It counts once an approver has granted it, who neither asked for it nor developed the version; for the
-    version and the policy as they are now; and no longer than the policy allows, from the approval on.
-    To renew it is to ask again.
+    RULE is POLICY/VALIDATION, or POLICY/VALIDATION[ITEM] where it is judged per item. It counts once an
+    approver has granted it, who neither asked for it nor developed the version, for version and policy
+    as they are now, and no longer than the policy allows, from the approval on. To renew it is to ask again.
     """
     if len(words) != (1 if system else 2):
         given = " ".join(words)
@@ -129,9 +129,7 @@ def _says(row: WaiverView) -> str:
 
 
 def _say(row: WaiverView) -> None:
-    decided = (
-        f"{row.state} by {row.decided_by}" if row.state == "rejected" else f"approved by {row.decided_by}"
-    )
+    word = "rejected" if row.state == "rejected" else "approved"
     when = f", {row.decided_at:%Y-%m-%d %H:%M}" if row.decided_at else ""
     facts(
         {
@@ -144,7 +142,7 @@ def _say(row: WaiverView) -> None:
             "reason": row.reason,
             "control": row.control,
             "asked": f"{row.requested_at:%Y-%m-%d %H:%M} by {row.requested_by}",
-            "decided": f"{decided}{when}" if row.decided_by else "not yet",
+            "decided": f"{word} by {row.decided_by}{when}" if row.decided_by else "not yet",
             "because": row.decision_reason,
         }
     )

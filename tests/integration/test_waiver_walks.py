@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from integration.exam import Exam, clock_off_by, days
@@ -162,4 +162,7 @@ def template() -> bytes:
 
 
 TestWalk = Walk.TestCase
-TestWalk.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+# A walk is short enough to be read as it is, and to shorten one takes minutes.
+TestWalk.settings = settings(
+    max_examples=15, stateful_step_count=25, deadline=None, phases=(Phase.reuse, Phase.generate)
+)
