@@ -100,7 +100,7 @@ def build_dossier(
         deployments=service.deployments,
         unusable=judged.unusable,
         actor=asking,
-        waivers=find_waivers(connection, version, system.id, at) if there.waivers else (),
+        waivers=find_waivers(connection, version, system.id, at, work.developers) if there.waivers else (),
         findings=find_findings(connection, version.id, system.id) if there.findings else (),
         risks=find_risks(connection, system.id) if there.risks else (),
         champion=service.champion,
