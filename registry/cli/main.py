@@ -31,7 +31,6 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "approve": ("registry.cli.approve:approve", "Say yes to a version's step."),
     "reject": ("registry.cli.approve:reject", "Say no to a version's step, with a reason."),
     "people": ("registry.cli.people:people", "People: roles, groups, and who stands in for whom."),
-    "policy": ("registry.cli.policy:policy", "Policies: list, show, check."),
     "waive": (
         "registry.cli.waiver:waive",
         "Ask for an exception to one rule.",
@@ -39,6 +38,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "waiver": ("registry.cli.waiver:waiver", "Waivers: list, show, approve, reject, revoke."),
     "finding": ("registry.cli.finding:finding", "Findings: what somebody says is wrong, and how that ended."),
     "risk": ("registry.cli.risk:risk", "Risks: the register of what could go wrong with systems."),
+    "policy": ("registry.cli.policy:policy", "Policies: check, test, publish, bind, replay."),
     "deployment": ("registry.cli.deployment:deployment", "Deployments: list, show, predict, stop."),
     "audit": ("registry.cli.audit:audit", "The ledger: what happened, and whether it still says so."),
     "report": ("registry.cli.report:report", "Write an audit report on a version."),
