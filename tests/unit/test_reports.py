@@ -158,7 +158,7 @@ def test_loads_nothing(html: str, page: Page) -> None:
 
 
 def test_shows_units_and_intervals(page: Page) -> None:
-    assert "f1 0.9312 0.9101 to 0.9498" in page.text
+    assert "f1 0.9312 none 0.9101 to 0.9498" in page.text
     assert "rows 800 rows" in page.text
     assert "f1.lower" not in page.text
 
@@ -303,7 +303,7 @@ def test_json_refuses_what_is_no_number() -> None:
         (-12345.678, "-12,345.7"),
         (24.6, "24.6"),
         (True, "yes"),
-        (None, "–"),
+        (None, "no value"),
         ("text", "text"),
     ],
 )
