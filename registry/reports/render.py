@@ -38,11 +38,13 @@ SECTIONS = (
 )
 _FILTERS = (
     statements.against,
+    statements.besides,
     statements.comparison,
     statements.counted,
     statements.finding_state,
     statements.matrix,
     statements.risk_state,
+    statements.waived,
     statements.waiver_state,
     wording.anchor,
     wording.brief,
@@ -86,6 +88,7 @@ def to_html(facts: ReportFacts) -> str:
         subject=facts.subject,
         sections=SECTIONS,
         waivers={waiver.id for waiver in facts.waivers},
+        evidence={record.id for record in facts.evidence},
         unregistered=statements.unregistered(facts.targets),
         separation=statements.separation(facts),
         digests=mentioned(facts),

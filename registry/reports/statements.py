@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from registry.domain.decision import Decision, Outcome
 from registry.reports.facts import NextStep, ReportFacts
-from registry.reports.oversight import FindingRecord, RiskRecord, ServiceRecord, TargetRecord, WaiverRecord
+from registry.reports.oversight import (
+    FindingRecord,
+    PersonRecord,
+    RiskRecord,
+    ServiceRecord,
+    TargetRecord,
+    WaiverRecord,
+)
 from registry.reports.wording import number
 
 
@@ -14,7 +22,26 @@ def counted(step: NextStep) -> str:
     blocking = len(step.verdict.blocking)
     waived = f", {len(step.waived)} {_be(len(step.waived))} waived" if step.waived else ""
     refuse = f"{blocking} refuse{'s' if blocking == 1 else ''}" if blocking else "none refuses"
-    return f"{len(step.holding)} of {_rules(len(step.verdict.results))} hold{waived}; {refuse}."
+    others = len(step.missing) - blocking
+    more = f", {others} more {'does' if others == 1 else 'do'} not hold without refusing" if others else ""
+    return f"{len(step.holding)} of {_rules(len(step.verdict.results))} hold{waived}; {refuse}{more}."
+
+
+def waived(decision: Decision) -> str:
+    """How many rules a decision took as waived; empty if none."""
+    count = sum(result.outcome is Outcome.WAIVED for result in decision.verdict.results)
+    return f"{_rules(count)} waived" if count else ""
+
+
+def besides(person: PersonRecord) -> str:
+    """What somebody did besides developing, evaluating and approving."""
+    done = {
+        "rejected": person.rejected,
+        "accepted": person.excepted,
+        "moved it to": person.moved,
+        "started": person.deployed,
+    }
+    return "; ".join(f"{verb} {', '.join(things)}" for verb, things in done.items() if things)
 
 
 def against(facts: ReportFacts) -> str:
