@@ -18,7 +18,7 @@ from registry.domain.decision import Decision
 from registry.domain.dossier import Dossier
 from registry.domain.names import check_name
 from registry.domain.references import Ref
-from registry.errors import BadDocument, BadInput, NoSuchStage, RunFailed
+from registry.errors import BadDocument, BadInput, RunFailed
 from registry.storage import find
 from registry.storage.artifacts import ArtifactStore
 from registry.storage.database import Database
@@ -29,7 +29,6 @@ from registry.storage.tables.base import now
 if TYPE_CHECKING:
     from registry.api.findings import FindingsApi
     from registry.api.gate import GateApi
-    from registry.api.keys import KeysApi
     from registry.api.ledger import LedgerApi
     from registry.api.people import PeopleApi
     from registry.api.risks import RisksApi, TiersApi
@@ -215,13 +214,6 @@ class Registry:
 
         return TiersApi(self._opened)
 
-    @property
-    def keys(self) -> KeysApi:
-        """Keys that sign, whose they are, and what they signed."""
-        from registry.api.keys import KeysApi
-
-        return KeysApi(self._opened)
-
     def stages(self) -> list[str]:
         """Stages of the lifecycle in force, in order."""
         with self._opened.read() as session:
@@ -312,26 +304,6 @@ class Registry:
 
     def promote(self, ref: str, to: str) -> Decision:
         """Move a version if its gate agrees; a refusal is returned, and recorded, too."""
-        if to.startswith("@"):
-            raise NoSuchStage(f"{to} is an alias", hint=f"phasegate model alias {ref} {to[1:]}")
-        return self._decide(ref, to)
-
-    def move_alias(self, ref: str, alias: str) -> Decision:
-        """Let an alias of the model point to a version, if the gate into `@alias` agrees."""
-        return self._decide(ref, f"@{alias}")
-
-    def remove_alias(self, model: str, alias: str, reason: str) -> None:
-        """Take an alias away from the version that it points to, without a successor."""
-        with self._opened.write() as work:
-            usecases.aliases.remove_alias(work, model, alias, reason)
-
-    def aliases(self, model: str) -> list[AliasView]:
-        """Every setting that a model's aliases ever had, oldest first."""
-        with self._opened.read() as session:
-            return usecases.aliases.settings(session, model)
-
-    def _decide(self, ref: str, to: str) -> Decision:
-        """Decide, and decide again if what the gate looked at was written meanwhile."""
         from registry.storage.unit_of_work import Overtaken
 
         for tries in range(_TRIES, 0, -1):
@@ -345,6 +317,20 @@ class Registry:
                 if tries == 1:
                     raise
         raise AssertionError
+
+    def move_alias(self, ref: str, alias: str) -> Decision:
+        """Let an alias of the model point to a version, if the gate into `@alias` agrees."""
+        return self.promote(ref, f"@{alias}")
+
+    def remove_alias(self, model: str, alias: str, reason: str) -> None:
+        """Take an alias away from the version that it points to, without a successor."""
+        with self._opened.write() as work:
+            usecases.aliases.remove_alias(work, model, alias, reason)
+
+    def aliases(self, model: str) -> list[AliasView]:
+        """Every setting that a model's aliases ever had, oldest first."""
+        with self._opened.read() as session:
+            return usecases.aliases.settings(session, model)
 
     def decisions(self, ref: str) -> list[DecisionView]:
         with self._opened.read() as session:

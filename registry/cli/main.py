@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "promote": ("registry.cli.gate:promote", "Move a version to a stage, if its gate agrees."),
     "approve": ("registry.cli.approve:approve", "Say yes to a version's step."),
     "reject": ("registry.cli.approve:reject", "Say no to a version's step, with a reason."),
+    "policy": ("registry.cli.policy:policy", "Policies: check, test, publish, bind, replay."),
     "people": ("registry.cli.people:people", "People: roles, groups, and who stands in for whom."),
     "waive": (
         "registry.cli.waiver:waive",
@@ -38,13 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "waiver": ("registry.cli.waiver:waiver", "Waivers: list, show, approve, reject, revoke."),
     "finding": ("registry.cli.finding:finding", "Findings: what somebody says is wrong, and how that ended."),
     "risk": ("registry.cli.risk:risk", "Risks: the register of what could go wrong with systems."),
-    "policy": ("registry.cli.policy:policy", "Policies: check, test, publish, bind, replay."),
     "deployment": ("registry.cli.deployment:deployment", "Deployments: list, show, predict, stop."),
-    "sign": (
-        "registry.cli.sign:sign",
-        "Sign what a version is now: artifact, provenance, current evidence, and your approvals.",
-    ),
-    "key": ("registry.cli.key:key", "Keys that sign: make them, trust them, check what they signed."),
     "audit": ("registry.cli.audit:audit", "The ledger: what happened, and whether it still says so."),
     "report": ("registry.cli.report:report", "Write an audit report on a version."),
     "plugin": ("registry.cli.plugin:plugin", "Plugins: list, show."),

@@ -83,7 +83,9 @@ def separation(facts: ReportFacts) -> list[str]:
     both = [person.name for person in facts.people if person.trained and person.evaluated]
     dependent = sorted({word.actor for word in facts.approvals if not word.independent})
     free = sorted(
-        {w.actor for w in facts.approvals if w.independent and w.current and w.verdict == "approved"}
+        f"{word.actor} (to {word.to})"
+        for word in facts.approvals
+        if word.verdict == "approved" and word.independent and word.current
     )
     said = []
     if developers:

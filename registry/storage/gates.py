@@ -17,11 +17,14 @@ from registry.storage.tables import BindingRow, LedgerHead, LifecycleRow, Policy
 from registry.storage.tables.base import now
 
 _BOUND = (
-    select(BindingRow.document, PolicyRow.document.label("policy"))
+    select(BindingRow.document, PolicyRow.document.label("policy"), BindingRow.name)
     .join(PolicyRow, PolicyRow.id == BindingRow.policy_id)
     .where(BindingRow.in_force.is_not(None))
     .order_by(BindingRow.id)
 )
+_EVER_BOUND = select(
+    BindingRow.name, BindingRow.policy_id, BindingRow.document, BindingRow.bound_at
+).order_by(BindingRow.id)
 # Lifecycles and bindings are only added, and bindings only ended: so the newest of each, and how many
 # bindings have not ended, name one state of all of them in the life of a database.
 _STATE = (
@@ -75,7 +78,18 @@ def bound_policies(session: Session) -> tuple[BoundPolicy, ...]:
 
 
 def _bound(connection: Connection) -> tuple[BoundPolicy, ...]:
+    since = _since(connection)
     return tuple(
-        bind(GatePolicy.from_document(row.policy), GateBinding.from_document(row.document))
+        bind(GatePolicy.from_document(row.policy), GateBinding.from_document(row.document), since[row.name])
         for row in connection.execute(_BOUND)
     )
+
+
+def _since(connection: Connection) -> dict[str, datetime]:
+    """Since when each binding has had the rules and parameters of now, whatever became of its action."""
+    found: dict[str, tuple[tuple[int, str], datetime]] = {}
+    for row in connection.execute(_EVER_BOUND):
+        what = (row.policy_id, repr(row.document["params"]))
+        if row.name not in found or found[row.name][0] != what:
+            found[row.name] = (what, row.bound_at)
+    return {name: at for name, (_, at) in found.items()}

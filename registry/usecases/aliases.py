@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from registry.domain.decision import Decision
 from registry.domain.events import AliasMoved
 from registry.domain.names import check_name, did_you_mean
 from registry.domain.people import ADMIN, DEPLOYER
@@ -40,12 +41,26 @@ class AliasView:
     by: str
 
 
+def point_alias(work: UnitOfWork, version: Version, decision: Decision) -> None:
+    """Point the alias that a decision allows to its version.
+
+    Taking it from one version and giving it to the next is one transaction: it never points to none, or to
+    two. The version that it leaves hears of it in an entry of its own.
+    """
+    alias = decision.to.removeprefix("@")
+    before = _pointing(work.session, version.model_id).get(alias)
+    work.append(_row(work, version.model_id, alias, version.id, decision.id))
+    left = str(Ref(version.model.name, before)) if before is not None else ""
+    for ref in filter(None, (decision.ref, left)):
+        work.record(AliasMoved(f"model:{ref}", alias, decision.ref, decision.id, left))
+
+
 def remove_alias(work: UnitOfWork, name: str, alias: str, reason: str) -> None:
     """Take an alias away from the version that it points to, without a successor.
 
     No gate is asked: what must leave service may not have to wait for evidence. That is why a guarded alias
     takes somebody who answers for service, a deployer or an admin, and a reason that the ledger keeps. To
-    point it to another version is a decision of the gate instead.
+    point it to another version is a decision of the gate instead: `carry_out`.
 
     Raises:
         BadInput: No reason.

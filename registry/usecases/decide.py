@@ -9,18 +9,18 @@ from sqlalchemy.orm import Session
 
 from registry.domain.decision import Decision
 from registry.domain.dossier import Dossier
-from registry.domain.events import AliasMoved, StageDecided
-from registry.domain.lifecycle import Step
-from registry.domain.names import check_name, did_you_mean
+from registry.domain.events import StageDecided
+from registry.domain.lifecycle import Lifecycle, Step
+from registry.domain.names import check_name
 from registry.domain.references import Ref
-from registry.errors import NoSuchStage, NoSuchTransition
+from registry.errors import NoSuchTransition
 from registry.policy import decide
 from registry.storage import find
 from registry.storage.dossiers import as_json, build_dossier
 from registry.storage.gates import in_force
-from registry.storage.lifecycles import current_lifecycle
-from registry.storage.tables import AliasRow, DecisionRow, TransitionRow, Version
+from registry.storage.tables import DecisionRow, TransitionRow, Version
 from registry.storage.unit_of_work import Overtaken, UnitOfWork
+from registry.usecases.aliases import point_alias
 
 # How long a decision may wait for its being carried out: what it saw may expire.
 _WAIT = timedelta(seconds=30)
@@ -54,16 +54,38 @@ def judge(session: Session, ref: Ref, to: str, actor: str) -> Judgement:
 
     Raises:
         NotFound: No such version.
-        NoSuchStage, NoSuchTransition: It cannot go there from where it is.
+        NoSuchStage, NoSuchTransition: It cannot go there from where it is, or is there already.
+        BadName: The alias could not be stored.
     """
     now = in_force(session)
     version = find.version(session, ref)
-    step = open_to(session, version, to)
+    step = step_of(now.lifecycle, version, to)
     dossier = build_dossier(session, version, to, now.at, actor=actor, last=now.lifecycle.stages[-1])
+    if to.startswith("@") and to[1:] in dossier.subject.aliases:
+        raise NoSuchTransition(
+            f"{ref.name}{to} is {ref} already", hint=f"phasegate model alias {ref.name} shows who moved it"
+        )
     gate = [policy for policy in now.policies if policy.matches(step)]
     verdict = decide(gate, dossier, open_step=step.open)
     decision = Decision(str(ref), version.stage, to, version.digest, verdict)
     return Judgement(decision, dossier, version, now.entries)
+
+
+def step_of(lifecycle: Lifecycle, version: Version, to: str) -> Step:
+    """The step that a version would take to a stage, or to `@alias`.
+
+    Raises:
+        NoSuchStage, NoSuchTransition: It cannot go there from where it is.
+        BadName: The alias could not be stored.
+    """
+    if to.startswith("@"):
+        check_name(to[1:], "the alias")
+        if version.stage == lifecycle.stages[-1]:
+            raise NoSuchTransition(
+                f"{to} cannot point to {find.ref_of(version)}: it is {version.stage}, and that is final",
+                hint=f"phasegate model list --model {version.model.name}",
+            )
+    return lifecycle.step(version.stage, to)
 
 
 def carry_out(work: UnitOfWork, judged: Judgement) -> Decision:
@@ -99,7 +121,7 @@ def carry_out(work: UnitOfWork, judged: Judgement) -> Decision:
     work.append(row)
     recorded = replace(decision, id=row.id)
     if decision.allowed and decision.to.startswith("@"):
-        _move_alias(work, version, recorded)
+        point_alias(work, version, recorded)
     elif decision.allowed:
         _move_version(work, version, recorded)
     work.record(_decided(recorded))
@@ -120,32 +142,6 @@ def _move_version(work: UnitOfWork, version: Version, decision: Decision) -> Non
     )
 
 
-def _move_alias(work: UnitOfWork, version: Version, decision: Decision) -> None:
-    alias = decision.to.removeprefix("@")
-    model = decision.ref.rpartition("/")[0]
-    before = {row.name: row for row in find.aliases_of(work.session.connection(), version.model_id)}.get(
-        alias
-    )
-    if before is not None and before.version_id == version.id:
-        raise NoSuchTransition(
-            f"{model}{decision.to} is {decision.ref} already", hint=f"phasegate model alias {model}"
-        )
-    left = f"{model}/{before.number}" if before is not None else ""
-    work.append(
-        AliasRow(
-            model_id=version.model_id,
-            name=alias,
-            version_id=version.id,
-            decision_id=decision.id,
-            created_at=work.at,
-            created_by=work.actor.id,
-        )
-    )
-    work.record(AliasMoved(f"model:{decision.ref}", alias, decision.ref, decision.id, left))
-    if left:
-        work.record(AliasMoved(f"model:{left}", alias, decision.ref, decision.id, left))
-
-
 def _decided(decision: Decision) -> StageDecided:
     return StageDecided(
         f"model:{decision.ref}",
@@ -156,35 +152,3 @@ def _decided(decision: Decision) -> StageDecided:
         decision.digest,
         [result.rule for result in decision.verdict.blocking],
     )
-
-
-def open_to(session: Session, version: Version, to: str) -> Step:
-    """The step that a version would take to a stage, or to `@alias`.
-
-    Raises:
-        NoSuchStage, NoSuchTransition: It cannot go there from where it is.
-        BadName: The alias could not be stored.
-    """
-    lifecycle = current_lifecycle(session)
-    if to.startswith("@"):
-        check_name(to[1:], "the alias")
-        if version.stage == lifecycle.stages[-1]:
-            raise NoSuchTransition(
-                f"{to} cannot point to {find.ref_of(version)}: it is {version.stage}, and that is final",
-                hint=f"phasegate model list --model {version.model.name}",
-            )
-    return lifecycle.step(version.stage, to)
-
-
-def guarded_step(session: Session, version: Version, to: str) -> Step:
-    """The step that a version would take, if it is one that a gate can stand before.
-
-    Raises:
-        NoSuchStage, NoSuchTransition: It cannot go there from where it is, or nothing guards the alias.
-    """
-    step = open_to(session, version, to)
-    goals = current_lifecycle(session).goals
-    if to not in goals:
-        hint = did_you_mean(to, [goal for goal in goals if goal.startswith("@")])
-        raise NoSuchStage(f"no gate guards {to}: it needs nobody's word", hint=hint)
-    return step

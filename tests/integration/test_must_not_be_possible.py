@@ -145,7 +145,7 @@ def test_by_racing_a_new_policy(builder: Builder) -> None:
         judged = judge(session, Ref.parse(ref), "prepared", "alice")
     bind(builder.acting("root"), "subject.number > 7")
     with (
-        pytest.raises(Overtaken, match="policy-published|policy-bound"),
+        pytest.raises(Overtaken, match=r"policy-(published|bound)"),
         builder.database.write("alice") as work,
     ):
         carry_out(work, judged)
@@ -216,12 +216,32 @@ def test_by_editing_a_published_policy(builder: Builder) -> None:
         bind(builder.acting("alice"), "true")
 
 
+def test_by_moving_the_goalposts_unseen(at: Callable[[str], Builder]) -> None:
+    """A limit that was set after the evidence was made says so, in explain and in the decision."""
+    builder = at("evaluated")
+    builder.judge("loans/1", FAIR)
+    rule = "evidence['check.bias'].metrics['demographic_parity_difference.upper'] < 0.5"
+    bind(builder.acting("root"), rule, to="deployed")
+    builder.judge("loans/1", FAIR)
+    alice = builder.acting("alice")
+    assert not late(alice.explain("loans/1", "deployed")[0])
+    bind(builder.acting("root"), rule.replace("0.5", "0.9"), to="deployed")
+    assert late(alice.explain("loans/1", "deployed")[0])
+    assert late(alice.promote("loans/1", "deployed"))
+    (recorded,) = [decision for decision in alice.decisions("loans/1") if decision.to == "deployed"]
+    assert next(result for result in recorded.results if result["rule"] == "extra/rule")["late"]
+
+
+def late(decision: Decision) -> bool:
+    return next(result.late for result in decision.verdict.results if result.rule == "extra/rule")
+
+
 def test_by_a_gate_without_policies(builder: Builder) -> None:
     ref = builder.plan()
     root = builder.acting("root")
     for policy in root.policies():
         for binding in policy.bindings:
-            root.unbind(binding.partition(" ")[0], "a test takes the gate away")
+            root.gate.unbind(binding.partition(" ")[0], "a test takes the gate away")
     decision = builder.acting("alice").promote(ref, "prepared")
     assert not decision.allowed
     assert "permits nothing" in decision.verdict.reason

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, or_, select
+from sqlalchemy import Connection, Integer, Select, bindparam, or_, select
 
 from registry.storage.tables import AliasRow, Deployment, FindingRow, RiskRow, Version, WaiverRow
 
-_VERSION, _MODEL, _SYSTEM = bindparam("version_id"), bindparam("model_id"), bindparam("system_id")
+_VERSION = bindparam("version_id", type_=Integer)
+_MODEL = bindparam("model_id", type_=Integer)
+_SYSTEM = bindparam("system_id", type_=Integer)
 _OTHERS = select(Version.id).where(Version.model_id == _MODEL)
-_ASKED: dict[str, Select[tuple[int]]] = {
+_ASKED: dict[str, Select[int]] = {
     "deployments": select(Deployment.id).where(Deployment.version_id.in_(_OTHERS)),
     "aliases": select(AliasRow.id).where(AliasRow.model_id == _MODEL),
     "waivers": select(WaiverRow.id).where(

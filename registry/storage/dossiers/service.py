@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -51,7 +51,7 @@ class Service:
 
     deployments: tuple[DeploymentFacts, ...] = ()
     aliases: tuple[str, ...] = ()
-    champion: ChampionFacts = ChampionFacts()
+    champion: ChampionFacts = field(default_factory=ChampionFacts)
     rollback_targets: tuple[str, ...] = ()
     dependants: tuple[str, ...] = ()
 
