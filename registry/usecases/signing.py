@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,10 +32,13 @@ from registry.storage.tables import (
     DecisionRow,
     EnvelopeRow,
 )
+from registry.storage.tables.base import row_key
 from registry.usecases.attest import payload_of
 from registry.usecases.signables import Pending, current_evidence, current_signables, signable_decision
 from registry.usecases.signers import StatementSigner
 
+_BATCH = 500
+# What checking raises where a forger left something of another kind.
 _UNREADABLE = (AttributeError, BadInput, KeyError, TypeError, ValueError)
 _UNSAFE = re.compile(r"[^A-Za-z0-9]")
 _NOT_ECDSA = "model-signing verifies signatures of ECDSA keys only"
@@ -193,17 +196,39 @@ def export_signatures(session: Session, ref: Ref, folder: Path) -> list[Signatur
     return list(views.values())
 
 
-def envelope_problems(session: Session) -> Iterator[str]:
-    """One sentence for each stored envelope that does not verify; of unknown keys nothing can be said."""
-    for stored in session.scalars(select(EnvelopeRow).order_by(EnvelopeRow.id)):
+def envelope_problems(session: Session, besides: Collection[str] = ()) -> Iterator[str]:
+    """One sentence for each stored envelope that does not verify; of unknown keys nothing can be said.
+
+    Args:
+        session: One reading transaction.
+        besides: Rows, as the ledger names them, that were found to be changed already: told once.
+    """
+    last = 0
+    while stored := session.scalars(
+        select(EnvelopeRow).where(EnvelopeRow.id > last).order_by(EnvelopeRow.id).limit(_BATCH)
+    ).all():
+        last = stored[-1].id
+        told = [each for each in stored if not {each.row, row_key(each)} & set(besides)]
         try:
-            (found,) = check_envelopes(session, [stored])
-            if found.signer and found.problem:
-                yield f"envelope {stored.id} over {stored.row}: {found.problem}"
-            elif digest_of(stored.envelope) != stored.digest:
-                yield f"envelope {stored.id} over {stored.row}: it is not the one that its digest names"
-        except _UNREADABLE as cause:
-            yield f"envelope {stored.id} over {stored.row} cannot be read: {cause}"
+            yield from filter(None, map(_problem, check_envelopes(session, told)))
+        except _UNREADABLE:
+            yield from filter(None, (_problem_alone(session, each) for each in told))
+
+
+def _problem(found: CheckedEnvelope) -> str:
+    stored = found.stored
+    if found.signer and found.problem:
+        return f"envelope {stored.id} over {stored.row}: {found.problem}"
+    if digest_of(stored.envelope) != stored.digest:
+        return f"envelope {stored.id} over {stored.row}: it is not the one that its digest names"
+    return ""
+
+
+def _problem_alone(session: Session, stored: EnvelopeRow) -> str:
+    try:
+        return _problem(check_envelopes(session, [stored])[0])
+    except _UNREADABLE as cause:
+        return f"envelope {stored.id} over {stored.row} cannot be read: {cause}"
 
 
 def _signed_already(session: Session, wanted: list[Pending], keyid: str) -> set[str]:

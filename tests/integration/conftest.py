@@ -11,6 +11,7 @@ import pytest
 from conftest import administer
 from integration.builder import Builder
 from integration.lived_risks import live_with_risks
+from integration.signed import sign_all
 from sqlalchemy import URL, make_url
 
 from registry.api import Registry
@@ -82,6 +83,7 @@ def lived(
         builder.bring(builder.plan("loans"), "retired")
         builder.queue(builder.plan("spam"))
         live_with_risks(builder)
+        sign_all(builder, "loans/1", home.parent / f"{home.name}-keys")
     return url, home
 
 

@@ -26,6 +26,7 @@ KEPT = (
     "runs",
     "systems",
     "tier_assessments",
+    "trusted_keys",
     "versions",
     "waivers",
 )
@@ -127,6 +128,10 @@ def test_nor_by_another_unique_column(connection: Connection, row: str) -> None:
         "runs SET state = 'failed' WHERE state = 'succeeded'",
         "runs SET id = id + 1000 WHERE state = 'queued'",
         "systems SET name = 'other'",
+        "trusted_keys SET public = 'other', ended_at = created_at WHERE ended_at IS NULL",
+        "trusted_keys SET scheme = 'other', ended_at = created_at WHERE ended_at IS NULL",
+        "trusted_keys SET owner_id = owner_id + 1, ended_at = created_at WHERE ended_at IS NULL",
+        "trusted_keys SET ended_at = NULL WHERE ended_at IS NOT NULL",
         "versions SET number = number + 1",
         "versions SET created_by = created_by + 1",
         "versions SET model_id = model_id + 1",
@@ -155,6 +160,7 @@ def test_what_a_kept_row_says_for_good_is_never_changed(connection: Connection, 
         "bindings SET unbound_at = bound_at, in_force = NULL",
         "ledger_entries SET payload = NULL, salt = NULL",
         "runs SET state = 'running' WHERE state = 'queued'",
+        "trusted_keys SET ended_at = created_at, ended_by = created_by WHERE ended_at IS NULL",
         "versions SET stage = 'retired'",
         "systems SET oversight = 'two people'",
         "waivers SET state = 'revoked', ended_by = created_by, ended_at = decided_at WHERE state = 'approved'",
@@ -198,7 +204,10 @@ WRONG = {
     "ck_waivers_decided": ("waivers", {"state": "approved", "decided_by": None, "ended_by": None}),
     "ck_waivers_ended": ("waivers", {"state": "revoked", "ended_by": None}),
     "ck_waivers_one_subject": ("waivers", {"version_id": None, "system_id": None}),
-    "ck_waivers_other": ("waivers", {"state": "approved", "created_by": 1, "decided_by": 1, "ended_by": None}),
+    "ck_waivers_other": (
+        "waivers",
+        {"state": "approved", "created_by": 1, "decided_by": 1, "ended_by": None},
+    ),
     "ck_waivers_state": ("waivers", {"state": "perhaps", "ended_by": None}),
 }
 

@@ -15,6 +15,7 @@ from registry.storage.dossiers.involved import find_people, find_work
 from registry.storage.dossiers.judged import find_evidence, judge_target
 from registry.storage.dossiers.present import find_present
 from registry.storage.dossiers.service import Service, find_service
+from registry.storage.dossiers.signatures import find_signatures
 from registry.storage.tables import System, Version
 
 
@@ -103,6 +104,7 @@ def build_dossier(
         waivers=find_waivers(connection, version, system.id, at, work.developers) if there.waivers else (),
         findings=find_findings(connection, version.id, system.id) if there.findings else (),
         risks=find_risks(connection, system.id) if there.risks else (),
+        signatures=find_signatures(session, version, to, data, judged.current),
         champion=service.champion,
         dependants=service.dependants,
     )
