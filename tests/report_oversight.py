@@ -75,6 +75,8 @@ def approvals() -> tuple[ApprovalRecord, ...]:
             ("approver",),
             ("validation",),
             "jonas",
+            (),
+            (2,),
         ),
     )
 

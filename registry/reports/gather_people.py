@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.domain.dossier import SubjectFacts
@@ -13,13 +14,14 @@ from registry.reports.facts import DecisionRecord, DeploymentRecord
 from registry.reports.oversight import ApprovalRecord, PersonRecord, RiskRecord, WaiverRecord
 from registry.storage.dossiers import find_words
 from registry.storage.people import standings
-from registry.storage.tables import Version
+from registry.storage.tables import DecisionRow, Version
 
 
 def approvals_of(
     session: Session, version: Version, ref: str, entries: Entries, at: datetime
 ) -> tuple[ApprovalRecord, ...]:
-    """Everybody's word, oldest first, and whether it counts as the gate sees it."""
+    """Everybody's word, oldest first, whether it stands, and which decisions counted it."""
+    counted = _counted(session, version)
     return tuple(
         ApprovalRecord(
             actor=word.actor,
@@ -35,9 +37,25 @@ def approvals_of(
             groups=word.groups,
             on_behalf_of=word.on_behalf_of,
             changed=word.changed,
+            counted=tuple(counted.get((word.actor, word.at.isoformat()), ())),
         )
         for digest, word in find_words(session, version, ref, at)
     )
+
+
+def _counted(session: Session, version: Version) -> dict[tuple[str, str], list[int]]:
+    """Who said when what stood when a decision was taken, as that decision recorded it."""
+    recorded = (
+        select(DecisionRow.id, DecisionRow.dossier["approvals"])
+        .where(DecisionRow.version_id == version.id)
+        .order_by(DecisionRow.id)
+    )
+    found: dict[tuple[str, str], list[int]] = {}
+    for number, words in session.execute(recorded):
+        for word in words or ():
+            if word["current"]:
+                found.setdefault((word["actor"], word["at"]), []).append(number)
+    return found
 
 
 def people_of(

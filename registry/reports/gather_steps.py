@@ -61,12 +61,13 @@ def decisions_on(session: Session, ref: Ref, entries: Entries) -> tuple[Decision
 
 
 def _result(stored: Mapping[str, object]) -> RuleResult:
-    words = {key: str(value) for key, value in stored.items() if key not in ("outcome", "action", "waiver")}
+    odd = ("outcome", "action", "waiver", "late")
     return RuleResult(
+        **{key: str(value) for key, value in stored.items() if key not in odd},
         outcome=Outcome(str(stored["outcome"])),
         action=Action(str(stored["action"])),
         waiver=int(str(stored.get("waiver", 0))),
-        **words,
+        late=bool(stored.get("late")),
     )
 
 

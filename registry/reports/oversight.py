@@ -53,6 +53,7 @@ class ApprovalRecord:
         roles: That the person holds now.
         on_behalf_of: Whom the person stood in for; empty if for nobody.
         changed: What is no longer what that person saw.
+        counted: Decisions that saw it, and saw that it stood.
     """
 
     actor: str
@@ -68,6 +69,7 @@ class ApprovalRecord:
     groups: tuple[str, ...] = ()
     on_behalf_of: str = ""
     changed: tuple[str, ...] = ()
+    counted: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

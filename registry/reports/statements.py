@@ -82,11 +82,9 @@ def separation(facts: ReportFacts) -> list[str]:
     developers = [person.name for person in facts.people if person.developer]
     both = [person.name for person in facts.people if person.trained and person.evaluated]
     dependent = sorted({word.actor for word in facts.approvals if not word.independent})
-    free = sorted(
-        f"{word.actor} (to {word.to})"
-        for word in facts.approvals
-        if word.verdict == "approved" and word.independent and word.current
-    )
+    free = [word for word in facts.approvals if word.independent and word.verdict == "approved"]
+    standing = sorted({f"{word.actor} (for {word.to})" for word in free if word.current})
+    counted = sorted({f"{word.actor} (decision {number})" for word in free for number in word.counted})
     said = []
     if developers:
         said.append(f"Its developers, who may not approve it: {_and(developers)}.")
@@ -95,13 +93,13 @@ def separation(facts: ReportFacts) -> list[str]:
     elif any(person.trained for person in facts.people) and any(p.evaluated for p in facts.people):
         said.append("Nobody both trained and evaluated it.")
     if dependent:
-        said.append(f"Not independent, and so not counted as such: the word of {_and(dependent)}.")
-    if facts.approvals:
-        said.append(
-            f"Independent approvals that count now are from {_and(free)}."
-            if free
-            else "No independent approval counts now."
-        )
+        said.append(f"Not independent is the word of {_and(dependent)}.")
+    if counted:
+        said.append(f"Independent approvals that stood when a decision was taken: {_and(counted)}.")
+    if standing:
+        said.append(f"Independent approvals that stand now: {_and(standing)}.")
+    elif facts.approvals:
+        said.append("No independent approval stands now.")
     return said
 
 
