@@ -225,7 +225,7 @@ class ReportFacts:
     Attributes:
         made_at: When the report was made.
         made_with: Name and version of the program.
-        next: The gates of the steps that can follow, most likely first; empty at a final stage.
+        next: The gates of the steps that can follow, onward before back; empty at a final stage.
         targets: Thresholds fixed in the plan, with what current evidence says.
         people: Everybody who had to do with the version.
         risks: The register of its system.

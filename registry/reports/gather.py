@@ -46,7 +46,7 @@ def gather(session: Session, ref: Ref, at: datetime) -> ReportFacts:
         made_at=at,
         made_with=f"Phasegate {installed_version('phasegate')}",
         ledger=_ledger(session),
-        next=next_steps(session, ref, shown.following),
+        next=next_steps(session, ref, shown.stage, shown.following),
         targets=targets_of(dossier, entries),
         timeline=timeline_of(happened, decisions),
         decisions=decisions,

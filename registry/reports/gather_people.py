@@ -96,6 +96,7 @@ def people_of(
             excepted=_of(name, (*granted, *accepted)),
             moved=_of(name, moved),
             deployed=_of(name, deployed),
+            represented_by=_of(name, ((word.on_behalf_of, word.actor) for word in approvals)),
         )
         for name in sorted(names, key=lambda name: (name not in subject.developers, name))
     )

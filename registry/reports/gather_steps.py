@@ -13,6 +13,7 @@ from registry.reports.entries import NONE, Entries
 from registry.reports.facts import DecisionRecord, NextStep, TimelineEntry
 from registry.reports.oversight import Registration, TargetRecord
 from registry.storage.dossiers import measured_by
+from registry.storage.lifecycles import current_lifecycle
 from registry.usecases import look
 from registry.usecases.decide import judge
 from registry.usecases.views import EntryView
@@ -35,9 +36,11 @@ _MILESTONES = (
 )
 
 
-def next_steps(session: Session, ref: Ref, following: Sequence[str]) -> tuple[NextStep, ...]:
-    """What the gate of each step says now, to nobody in particular."""
-    return tuple(NextStep(to, judge(session, ref, to, "").decision.verdict) for to in following)
+def next_steps(session: Session, ref: Ref, stage: str, following: Sequence[str]) -> tuple[NextStep, ...]:
+    """What the gate of each step says now, to nobody in particular: steps onward before steps back."""
+    order = current_lifecycle(session).stages.index
+    onward = sorted(following, key=lambda to: (order(to) < order(stage), order(to)))
+    return tuple(NextStep(to, judge(session, ref, to, "").decision.verdict) for to in onward)
 
 
 def decisions_on(session: Session, ref: Ref, entries: Entries) -> tuple[DecisionRecord, ...]:

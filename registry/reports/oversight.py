@@ -85,6 +85,7 @@ class PersonRecord:
         excepted: Waivers that they granted and risks that they accepted: `waiver 3`, `risk 1`.
         moved: Steps that they asked for and the gate allowed.
         deployed: Deployments that they started.
+        represented_by: Who spoke on a step in their place.
     """
 
     name: str
@@ -99,6 +100,7 @@ class PersonRecord:
     excepted: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
     deployed: tuple[str, ...] = ()
+    represented_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from registry.reports.wording import number
 
 def counted(step: NextStep) -> str:
     """How many rules of a gate hold, are waived, and refuse."""
+    if not step.verdict.results:
+        return "No rule governs this step."
     blocking = len(step.verdict.blocking)
     waived = f", {len(step.waived)} {_be(len(step.waived))} waived" if step.waived else ""
     refuse = f"{blocking} refuse{'s' if blocking == 1 else ''}" if blocking else "none refuses"
@@ -40,6 +42,7 @@ def besides(person: PersonRecord) -> str:
         "accepted": person.excepted,
         "moved it to": person.moved,
         "started": person.deployed,
+        "was represented by": person.represented_by,
     }
     return "; ".join(f"{verb} {', '.join(things)}" for verb, things in done.items() if things)
 
@@ -53,10 +56,9 @@ def against(facts: ReportFacts) -> str:
     unaccepted = sum(risk.state == "open" for risk in live)
     unlooked = sum(risk.overdue for risk in live)
     findings = f"{len(open_ones)} open finding{_s(len(open_ones))}" + (f" ({late} overdue)" if late else "")
-    notes = [f"{unaccepted} not accepted"] * bool(unaccepted) + [f"{unlooked} to be reviewed"] * bool(
-        unlooked
-    )
-    risks = f"{len(live)} risk{_s(len(live))}" + (f" ({', '.join(notes)})" if notes else "")
+    notes = {"not accepted": unaccepted, "overdue for review": unlooked}
+    noted = ", ".join(f"{count} {what}" for what, count in notes.items() if count)
+    risks = f"{len(live)} risk{_s(len(live))}" + (f" ({noted})" if noted else "")
     return f"{holding} waiver{_s(holding)} in force, {findings}, {risks}"
 
 
@@ -128,7 +130,7 @@ def matrix(risks: Collection[RiskRecord]) -> list[tuple[int, list[list[int]]]]:
             likelihood, severity = map(int, risk.residual.split("x"))
             placed.setdefault((severity, likelihood), []).append(risk.id)
     return [
-        (severity, [placed.get((severity, likelihood), []) for likelihood in range(1, 6)])
+        (severity, [sorted(placed.get((severity, likelihood), [])) for likelihood in range(1, 6)])
         for severity in range(5, 0, -1)
     ]
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from registry.domain.decision import Outcome, RuleResult
-from registry.domain.digests import short
 
 # What each outcome, state or standing looks like: the shape and the words carry it, colour never does alone.
 SHAPES: Mapping[str, str] = {
@@ -156,7 +155,7 @@ def date(at: datetime) -> str:
 
 def brief(digest: str) -> str:
     """A digest in twelve hexadecimal figures, without naming the algorithm."""
-    return short(digest).removeprefix("sha256:")
+    return digest.removeprefix("sha256:")[:12]
 
 
 def anchor(text: str) -> str:

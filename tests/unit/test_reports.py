@@ -270,6 +270,11 @@ def test_any_text_makes_a_well_formed_page(text: str) -> None:
     assert Page(hostile_everywhere(text)).open == []
 
 
+def test_a_curve_whose_name_begins_with_an_underscore_is_in_the_legend() -> None:
+    run = replace(sample().runs[3], curves={"_loss": [(1, 0.5), (2, 0.4)]})
+    assert " _loss</text>" in to_html(replace(sample(), runs=(run,)))
+
+
 def test_group_names_in_any_script_are_drawn() -> None:
     groups = [
         {**row, "group": name}
