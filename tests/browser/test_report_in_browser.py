@@ -93,7 +93,7 @@ def test_never_scrolls_sideways(page: Page, report: Path, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-@pytest.mark.parametrize("width", [700, 1280])
+@pytest.mark.parametrize("width", [768, 1280])
 def test_no_table_is_wider_than_its_place(page: Page, report: Path, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(report.as_uri())
