@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from report_oversight import (
+    PEOPLE,
+    START,
+    VERSION,
+    approvals,
+    at,
+    findings,
+    risks,
+    service,
+    signatures,
+    targets,
+    waivers,
+)
 
 from registry.domain.decision import Action, Decision, Outcome, RuleResult, Verdict
 from registry.domain.digests import digest_of, short
-from registry.domain.dossier import SystemFacts, TargetFacts
+from registry.domain.dossier import SystemFacts
+from registry.domain.people import EMBEDDED_TRUST
 from registry.reports.facts import (
-    ApprovalRecord,
     DataRecord,
     DecisionRecord,
     DeploymentRecord,
@@ -23,13 +36,8 @@ from registry.reports.facts import (
     TimelineEntry,
 )
 
-START = datetime(2026, 3, 9, 8, 14, 5, tzinfo=UTC)
-VERSION, ARTIFACT, OLD_ARTIFACT = digest_of("version"), digest_of("artifact"), digest_of("old artifact")
+ARTIFACT, OLD_ARTIFACT = digest_of("artifact"), digest_of("old artifact")
 TRAIN, TEST, CRITERIA = digest_of("loans-train/1"), digest_of("loans-test/1"), digest_of("criteria")
-
-
-def at(minutes: float) -> datetime:
-    return START + timedelta(minutes=minutes)
 
 
 def rule(name: str, outcome: Outcome, value: str = "", limit: str = "", **more: Any) -> RuleResult:
@@ -78,6 +86,18 @@ SMALL_GROUP = rule(
     "30",
     action=Action.WARN,
     message="too few rows to judge",
+)
+WAIVED = rule(
+    "robustness/typos",
+    Outcome.WAIVED,
+    "0.79",
+    "0.85",
+    message=(
+        "waived by jonas until 2026-03-23; instead: a clerk reads every application with typing errors. "
+        "Without that: accuracy under typing errors below the limit"
+    ),
+    remedy="phasegate run robustness loans/1",
+    waiver=3,
 )
 
 
@@ -236,26 +256,28 @@ def sample() -> ReportFacts:
         made_with="phasegate 0.1.0",
         ledger=LedgerState(27, digest_of("root"), True, 27),
         next=(
-            NextStep("monitored", Verdict(False, (*HOLDING, DRIFTED, SMALL_GROUP, UNAPPROVED))),
+            NextStep("monitored", Verdict(False, (*HOLDING, DRIFTED, SMALL_GROUP, WAIVED, UNAPPROVED))),
             NextStep(
                 "retired", Verdict(True, (rule("retirement/reason", Outcome.PASS, "stated", "stated"),))
             ),
         ),
-        targets=(
-            TargetFacts("f1", ">=", 0.9, True, 0.9312, True, True),
-            TargetFacts("auroc", ">=", 0.95, True, 0.9708, True, True),
-            TargetFacts("latency_ms.p50", "<=", 20, True, 24.6, False, False),
-            TargetFacts("robustness.typos", ">=", 0.85, False, 0.0, False, False),
-        ),
+        targets=targets(),
         timeline=tuple(
             TimelineEntry(
-                at(minutes), actor, action, text, entry, ARTIFACT if "artifact" in action else "", heavy
+                at(minutes),
+                actor,
+                action,
+                text,
+                entry,
+                ARTIFACT if "artifact" in action else "",
+                heavy,
+                ("robustness/typos (waiver 3)",) if entry == 25 else (),
             )
             for minutes, actor, action, text, entry, heavy in timeline
         ),
         decisions=(
             decided(1, 40, ("evaluated", "deployed"), *HOLDING, UNFAIR, UNAPPROVED),
-            decided(2, 1502, ("evaluated", "deployed"), *HOLDING, SMALL_GROUP),
+            decided(2, 1502, ("evaluated", "deployed"), *HOLDING, SMALL_GROUP, WAIVED),
         ),
         evidence=(
             evidence(
@@ -358,19 +380,12 @@ def sample() -> ReportFacts:
             ),
             run(5, "monitor-drift", 2889, None, state="running", actor="watch"),
         ),
-        approvals=(
-            ApprovalRecord(
-                "jonas",
-                "approved",
-                "deployed",
-                "Repaired; group sizes noted.",
-                at(1500),
-                VERSION,
-                True,
-                True,
-                24,
-            ),
-        ),
+        approvals=approvals(),
+        people=PEOPLE,
+        waivers=waivers(),
+        findings=findings(),
+        risks=risks(),
+        signatures=signatures(),
         deployments=(
             DeploymentRecord(
                 1,
@@ -384,4 +399,7 @@ def sample() -> ReportFacts:
                 25,
             ),
         ),
+        service=service(),
+        tier_basis="computed from the answers of assessment 1",
+        trust=EMBEDDED_TRUST,
     )

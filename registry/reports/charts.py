@@ -97,6 +97,11 @@ def canvas(name: str, label: str, *, width: float = 6.4, height: float = 2.6) ->
     drawing.svg = _inline(sink.getvalue(), name, label)
 
 
+def _legend(label: str) -> str:
+    # matplotlib leaves a series out of its legend if its name begins with an underscore.
+    return f" {label}" if label.startswith("_") else label
+
+
 def loss_curves(name: str, label: str, curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     """Losses over the steps of a run, each line named at its end."""
     with canvas(name, label) as drawing:
@@ -105,7 +110,13 @@ def loss_curves(name: str, label: str, curves: Mapping[str, Sequence[tuple[float
             steps, values = zip(*thin(points), strict=True)
             few = len(steps) <= 30
             axes.plot(
-                steps, values, dash, color=colour, marker=mark if few else "", markersize=3.5, label=series
+                steps,
+                values,
+                dash,
+                color=colour,
+                marker=mark if few else "",
+                markersize=3.5,
+                label=_legend(series),
             )
         axes.set_xlabel("step")
         axes.set_ylabel("loss")

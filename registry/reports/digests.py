@@ -38,6 +38,8 @@ def _all(facts: ReportFacts) -> Iterator[tuple[str, str]]:
         yield evidence.criteria_digest, "targets when evidence was made"
     for approval in facts.approvals:
         yield approval.digest, f"{subject.ref} as {approval.actor} saw it"
+    for waiver in facts.waivers:
+        yield waiver.policy, f"policy {waiver.rule.split('/')[0]} as waiver {waiver.id} excepts it"
     for deployment in facts.deployments:
         yield deployment.artifact, f"artifact of deployment {deployment.id}"
     for entry in facts.timeline:

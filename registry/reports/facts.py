@@ -11,9 +11,20 @@ from datetime import datetime
 from typing import Any, Literal
 
 from registry.domain.decision import Decision, RuleResult, Verdict
-from registry.domain.dossier import SystemFacts, TargetFacts
+from registry.domain.dossier import SystemFacts
+from registry.reports.oversight import (
+    ApprovalRecord,
+    FindingRecord,
+    PersonRecord,
+    RiskRecord,
+    ServiceRecord,
+    SignatureRecord,
+    TargetRecord,
+    WaiverRecord,
+)
 
-Standing = Literal["current", "superseded", "stale", "expired"]
+# `earlier data`: about a dataset version that the version's own data was made from.
+Standing = Literal["current", "superseded", "stale", "expired", "earlier data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +63,14 @@ class NextStep:
 
     @property
     def missing(self) -> tuple[RuleResult, ...]:
-        """Rules that do not pass: those that refuse first."""
-        open_rules = [result for result in self.verdict.results if result.outcome != "pass"]
+        """Rules that neither pass nor are waived: those that refuse first."""
+        open_rules = [result for result in self.verdict.results if result.outcome not in ("pass", "waived")]
         return tuple(sorted(open_rules, key=lambda result: not result.blocks))
+
+    @property
+    def waived(self) -> tuple[RuleResult, ...]:
+        """Rules that do not hold, and for which people granted an exception that does."""
+        return tuple(result for result in self.verdict.results if result.outcome == "waived")
 
     @property
     def holding(self) -> tuple[RuleResult, ...]:
@@ -69,7 +85,8 @@ class TimelineEntry:
         action: The event in a word or two.
         text: What happened, as a sentence for people.
         digest: Of what it was about.
-        milestone: Whether it is a decision or an approval; drawn with more weight.
+        milestone: Whether it is a step of the version or somebody's decision; drawn with more weight.
+        waived: Rules that a decision took as waived, each with its waiver.
     """
 
     at: datetime
@@ -79,6 +96,7 @@ class TimelineEntry:
     entry: int
     digest: str = ""
     milestone: bool = False
+    waived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,26 +185,6 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalRecord:
-    """One person's word on a transition.
-
-    Attributes:
-        current: Whether it was given for the digest that the version has now.
-        independent: Whether that person is not one of the version's developers.
-    """
-
-    actor: str
-    verdict: str
-    to: str
-    reason: str
-    at: datetime
-    digest: str
-    current: bool
-    independent: bool
-    entry: int
-
-
-@dataclass(frozen=True, slots=True)
 class DeploymentRecord:
     """One place where the version runs or ran."""
 
@@ -227,8 +225,12 @@ class ReportFacts:
     Attributes:
         made_at: When the report was made.
         made_with: Name and version of the program.
-        next: The gates of the steps that can follow, most likely first; empty at a final stage.
+        next: The gates of the steps that can follow, onward before back; empty at a final stage.
         targets: Thresholds fixed in the plan, with what current evidence says.
+        people: Everybody who had to do with the version.
+        risks: The register of its system.
+        tier_basis: What the system's risk tier rests on, in words.
+        trust: How the registry knows who acts, in words.
     """
 
     subject: ReportSubject
@@ -236,11 +238,19 @@ class ReportFacts:
     made_with: str
     ledger: LedgerState
     next: tuple[NextStep, ...] = ()
-    targets: tuple[TargetFacts, ...] = ()
+    targets: tuple[TargetRecord, ...] = ()
     timeline: tuple[TimelineEntry, ...] = ()
     decisions: tuple[DecisionRecord, ...] = ()
     evidence: tuple[EvidenceRecord, ...] = ()
     data: tuple[DataRecord, ...] = ()
     runs: tuple[RunRecord, ...] = ()
     approvals: tuple[ApprovalRecord, ...] = ()
+    people: tuple[PersonRecord, ...] = ()
+    waivers: tuple[WaiverRecord, ...] = ()
+    findings: tuple[FindingRecord, ...] = ()
+    risks: tuple[RiskRecord, ...] = ()
+    signatures: tuple[SignatureRecord, ...] = ()
     deployments: tuple[DeploymentRecord, ...] = ()
+    service: ServiceRecord = field(default_factory=ServiceRecord)
+    tier_basis: str = ""
+    trust: str = ""

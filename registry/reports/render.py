@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from registry.domain.dossier import TargetFacts
-from registry.reports import charts, wording
+from registry.reports import charts, statements, wording
 from registry.reports.digests import mentioned
 from registry.reports.facts import EvidenceRecord, ReportFacts, TimelineEntry
 from registry.reports.figures import DRAWN_INSTEAD, figures
@@ -22,19 +22,45 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 FORMAT = "phasegate.report/1"
+# Id and heading, in the order in which a reader meets them; each has a template of its id.
+SECTIONS = (
+    ("verdict", "Verdict and what is missing"),
+    ("timeline", "Timeline"),
+    ("decisions", "Decisions"),
+    ("exceptions", "Exceptions, findings and risks"),
+    ("people", "People and approvals"),
+    ("evidence", "Evidence"),
+    ("data", "Data"),
+    ("runs", "Runs"),
+    ("service", "In service"),
+    ("signatures", "Signatures"),
+    ("system", "The system and its use"),
+)
 _FILTERS = (
+    statements.against,
+    statements.besides,
+    statements.comparison,
+    statements.counted,
+    statements.finding_state,
+    statements.matrix,
+    statements.risk_state,
+    statements.waived,
+    statements.waiver_state,
     wording.anchor,
     wording.brief,
     wording.clock,
     wording.css_text,
+    wording.date,
     wording.day,
     wording.duration,
+    wording.effect,
     wording.folded,
     wording.measured,
     wording.moment,
     wording.number,
     wording.outcome_word,
     wording.percent,
+    wording.registration_word,
     wording.shape_of,
 )
 
@@ -60,6 +86,11 @@ def to_html(facts: ReportFacts) -> str:
     return page.render(
         facts=facts,
         subject=facts.subject,
+        sections=SECTIONS,
+        waivers={waiver.id for waiver in facts.waivers},
+        evidence={record.id for record in facts.evidence},
+        unregistered=statements.unregistered(facts.targets),
+        separation=statements.separation(facts),
         digests=mentioned(facts),
         figures=figures(facts),
         plots=charts.available(),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from registry.domain.digests import short
+from registry.domain.decision import Outcome, RuleResult
 
 # What each outcome, state or standing looks like: the shape and the words carry it, colour never does alone.
 SHAPES: Mapping[str, str] = {
@@ -17,7 +17,23 @@ SHAPES: Mapping[str, str] = {
     "current": "pass",
     "succeeded": "pass",
     "running": "part",
-    "waived": "part",
+    "waived": "waive",
+    "in force": "waive",
+    "not in force": "none",
+    "requested": "none",
+    "revoked": "warn",
+    "open": "part",
+    "overdue": "warn",
+    "closed": "pass",
+    "accepted": "pass",
+    "not accepted": "warn",
+    "valid": "pass",
+    "not valid": "fail",
+    "fixed before": "pass",
+    "fixed after": "fail",
+    "other targets": "fail",
+    "order unknown": "warn",
+    "not judged": "none",
     "fail": "fail",
     "not met": "fail",
     "failed": "fail",
@@ -52,6 +68,25 @@ _UNITS: Sequence[tuple[str, str]] = (
 )
 
 
+_REGISTRATION: Mapping[str, str] = {
+    "before": "fixed before",
+    "after": "fixed after",
+    "unknown": "order unknown",
+}
+
+
+def registration_word(registration: str) -> str:
+    """Which came first, target or evaluation, as people say it."""
+    return _REGISTRATION.get(registration, registration)
+
+
+def effect(result: RuleResult) -> str:
+    """What a rule's result does to the step."""
+    if result.outcome in (Outcome.PASS, Outcome.WAIVED):
+        return "none"
+    return {"deny": "refuses", "warn": "warns", "audit": "is noted"}[result.action]
+
+
 def outcome_word(outcome: str) -> str:
     """An outcome as people say it."""
     return _WORDS.get(outcome, outcome)
@@ -65,7 +100,7 @@ def shape_of(word: str) -> str:
 def number(value: Any) -> str:
     """A figure to four significant digits, whole numbers in full with thousands set apart."""
     if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "–"}[value]
+        return {True: "yes", False: "no", None: "no value"}[value]
     if not isinstance(value, int | float):
         return str(value)
     if float(value).is_integer() and abs(value) < 1e15:
@@ -110,12 +145,17 @@ def clock(at: datetime) -> str:
 
 def moment(at: datetime | None) -> str:
     """Date and time in UTC, as far as minutes."""
-    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "–"
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "not recorded"
+
+
+def date(at: datetime) -> str:
+    """A date by UTC."""
+    return f"{at:%Y-%m-%d}"
 
 
 def brief(digest: str) -> str:
     """A digest in twelve hexadecimal figures, without naming the algorithm."""
-    return short(digest).removeprefix("sha256:")
+    return digest.removeprefix("sha256:")[:12]
 
 
 def anchor(text: str) -> str:
@@ -162,4 +202,4 @@ def _with_interval(row: Mapping[str, Any], key: str, given: Any) -> Iterator[tup
     yield key, given
     if f"{key}.lower" in row and f"{key}.upper" in row:
         lower, upper = row[f"{key}.lower"], row[f"{key}.upper"]
-        yield f"{key} 95 %", "" if lower is None else f"{number(lower)} to {number(upper)}"
+        yield f"{key} 95 %", "not given" if lower is None else f"{number(lower)} to {number(upper)}"

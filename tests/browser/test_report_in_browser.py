@@ -72,11 +72,14 @@ def test_reads_without_javascript(browser: Browser, report: Path) -> None:
         "1 Verdict and what is missing",
         "2 Timeline",
         "3 Decisions",
-        "4 Evidence",
-        "5 Data",
-        "6 Runs",
-        "7 Approvals and deployments",
-        "8 The system and its use",
+        "4 Exceptions, findings and risks",
+        "5 People and approvals",
+        "6 Evidence",
+        "7 Data",
+        "8 Runs",
+        "9 In service",
+        "10 Signatures",
+        "11 The system and its use",
         "A Digests in full",
         "B How to verify this report",
     ]
@@ -88,6 +91,17 @@ def test_never_scrolls_sideways(page: Page, report: Path, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(report.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("width", [768, 1280])
+def test_no_table_is_wider_than_its_place(page: Page, report: Path, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(report.as_uri())
+    cut_off = page.evaluate(
+        "[...document.querySelectorAll('.wide')].filter(box => box.scrollWidth > box.clientWidth)"
+        ".map(box => box.querySelector('caption').textContent)"
+    )
+    assert cut_off == []
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -87,8 +87,8 @@ def lived(
         builder.bring(builder.plan("loans"), "retired")
         builder.queue(builder.plan("spam"))
         live_with_risks(builder)
-        live_with_people(builder, "spam/1")
         sign_all(builder, "loans/1", home.parent / f"{home.name}-keys")
+        live_with_people(builder, "spam/1")
     return url, home
 
 

@@ -158,7 +158,7 @@ def test_loads_nothing(html: str, page: Page) -> None:
 
 
 def test_shows_units_and_intervals(page: Page) -> None:
-    assert "f1 0.9312 0.9101 to 0.9498" in page.text
+    assert "f1 0.9312 none 0.9101 to 0.9498" in page.text
     assert "rows 800 rows" in page.text
     assert "f1.lower" not in page.text
 
@@ -270,6 +270,11 @@ def test_any_text_makes_a_well_formed_page(text: str) -> None:
     assert Page(hostile_everywhere(text)).open == []
 
 
+def test_a_curve_whose_name_begins_with_an_underscore_is_in_the_legend() -> None:
+    run = replace(sample().runs[3], curves={"_loss": [(1, 0.5), (2, 0.4)]})
+    assert " _loss</text>" in to_html(replace(sample(), runs=(run,)))
+
+
 def test_group_names_in_any_script_are_drawn() -> None:
     groups = [
         {**row, "group": name}
@@ -303,7 +308,7 @@ def test_json_refuses_what_is_no_number() -> None:
         (-12345.678, "-12,345.7"),
         (24.6, "24.6"),
         (True, "yes"),
-        (None, "–"),
+        (None, "no value"),
         ("text", "text"),
     ],
 )

@@ -8,7 +8,7 @@ the session: half the time.
 from registry.storage.dossiers.build import build_dossier
 from registry.storage.dossiers.content import as_json, basis_of, content_digest, targets_of
 from registry.storage.dossiers.involved import basis_now, find_words
-from registry.storage.dossiers.judged import find_evidence
+from registry.storage.dossiers.judged import find_evidence, measured_by
 
 __all__ = [
     "as_json",
@@ -18,5 +18,6 @@ __all__ = [
     "content_digest",
     "find_evidence",
     "find_words",
+    "measured_by",
     "targets_of",
 ]

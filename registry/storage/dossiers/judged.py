@@ -84,13 +84,15 @@ def find_evidence(
     return Judged(current, unusable)
 
 
+def measured_by(metric: str, evidence: Mapping[str, EvidenceFacts]) -> EvidenceFacts | None:
+    """The evidence that a target is judged by: the newest that measured the metric, evaluation first."""
+    found = [facts for facts in evidence.values() if metric in facts.metrics and facts.status == "complete"]
+    return max(found, key=lambda facts: (facts.kind.startswith("eval."), facts.id), default=None)
+
+
 def judge_target(target: Target, evidence: Mapping[str, EvidenceFacts], criteria: str) -> TargetFacts:
     """What the newest evidence that measured the metric says; evaluation goes before everything else."""
-    found = [
-        facts for facts in evidence.values() if target.metric in facts.metrics and facts.status == "complete"
-    ]
-    found.sort(key=lambda facts: (facts.kind.startswith("eval."), facts.id))
-    best = found[-1] if found else None
+    best = measured_by(target.metric, evidence)
     value = best.metrics[target.metric] if best else 0.0
     return TargetFacts(
         metric=target.metric,
