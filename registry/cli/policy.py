@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from registry.cli.policy_test import test
 from registry.cli.render import facts, table
 from registry.cli.shell import Shell, example, with_shell
 from registry.domain.digests import short
@@ -14,6 +15,9 @@ from registry.domain.digests import short
 @click.group()
 def policy() -> None:
     """Policies: list, show, check."""
+
+
+policy.add_command(test)
 
 
 @policy.command("list", epilog=example("phasegate policy list"))

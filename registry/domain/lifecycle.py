@@ -27,12 +27,19 @@ class Lifecycle:
         stages: Names in order; the first is where a version begins, the last is final.
         steps: Every allowed transition.
         work: Which stages allow a change of the version's content: kind of work -> stages.
+        aliases: Guarded like stages: to point one of them to a version takes a gate, `@NAME`.
     """
 
     name: str
     stages: tuple[str, ...]
     steps: tuple[Step, ...]
     work: Mapping[str, tuple[str, ...]]
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def goals(self) -> tuple[str, ...]:
+        """What a gate can stand before: every stage, and every guarded alias as `@NAME`."""
+        return (*self.stages, *(f"@{alias}" for alias in self.aliases))
 
     @property
     def first(self) -> str:
@@ -49,12 +56,16 @@ class Lifecycle:
         return stage
 
     def step(self, origin: str, to: str) -> Step:
-        """The step from one stage to another.
+        """The step from one stage to another, or to an alias.
+
+        `@NAME` is a step from every stage: it needs a gate if the alias is guarded, and is open if not.
 
         Raises:
             NoSuchStage: `to` is no stage.
             NoSuchTransition: It cannot follow `origin`.
         """
+        if to.startswith("@"):
+            return Step(origin, to, open=to[1:] not in self.aliases)
         self.check_stage(to)
         for step in self.steps:
             if (step.origin, step.to) == (origin, to):

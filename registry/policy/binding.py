@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from registry.domain.dossier import Dossier
 from registry.domain.lifecycle import Step
 from registry.domain.names import did_you_mean
 from registry.errors import BadInput
@@ -35,6 +36,10 @@ class BoundPolicy:
     def rules(self) -> tuple[Rule, ...]:
         """Its validations, compiled."""
         return compiled(self.policy)[1]
+
+    def covers(self, dossier: Dossier) -> bool:
+        """Whether the binding's scope takes a version in."""
+        return self.binding.scope.covers(dossier)
 
     def matches(self, step: Step) -> bool:
         """Whether it governs a step. An open step is governed only by a policy that names its origin."""

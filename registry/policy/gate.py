@@ -18,7 +18,8 @@ def decide(bound: Sequence[BoundPolicy], dossier: Dossier, *, open_step: bool) -
     """What the policies in force say of a version that asks to move.
 
     Args:
-        bound: Policies in force; those that do not govern this step are passed over.
+        bound: Policies in force; those that do not govern this step, or whose scope leaves the version
+            out, are passed over.
         dossier: All that they may look at. It says where the version is and where it wants to go.
         open_step: Whether the lifecycle lets the step pass without any rule.
 
@@ -28,7 +29,12 @@ def decide(bound: Sequence[BoundPolicy], dossier: Dossier, *, open_step: bool) -
     step = Step(dossier.subject.stage, dossier.to, open_step)
     gate = [policy for policy in bound if policy.matches(step)]
     view = View(dossier)
-    results = tuple(result for policy in gate for result in Judge(policy, dossier, view).results())
+    results = tuple(
+        result
+        for policy in gate
+        if policy.covers(dossier)
+        for result in Judge(policy, dossier, view).results()
+    )
     if not results and not open_step:
         what = f"none of the {len(gate)} policies for" if gate else "no policy governs"
         reason = f"{what} {step.origin} -> {step.to}" + (" applies to it" if gate else "")

@@ -14,6 +14,7 @@ from registry.policy.gaps import Gap, Item, find_gap
 from registry.policy.rules import Rule
 from registry.policy.templates import fill, name_of, values_for
 from registry.policy.view import Sight, View
+from registry.policy.waiving import waive
 
 
 class Judge:
@@ -35,7 +36,7 @@ class Judge:
             elif not is_true(applies):
                 return
         for rule in self._bound.rules:
-            for item in self._items(rule.validation.each):
+            for item in items_of(rule.validation.each, self._dossier):
                 yield self._judge(rule, item)
 
     def _condition(self, when: Expression) -> Seen | Failed:
@@ -47,17 +48,12 @@ class Judge:
     def _give(self, expression: Expression, sight: Sight, item: Item | None) -> Any:
         return expression.give({**self._bound.params, **self._view.variables(sight, item)})
 
-    def _items(self, each: str) -> tuple[Item | None, ...]:
-        items: tuple[Item, ...] = ()
-        if each == "data":
-            items = tuple(self._dossier.data.values())
-        elif each == "targets":
-            items = self._dossier.targets
-        return items or (None,)
-
     def _judge(self, rule: Rule, item: Item | None) -> RuleResult:
         try:
-            return self._find(rule, item)
+            found = self._find(rule, item)
+            if found.outcome is Outcome.PASS or not self._dossier.waivers:
+                return found
+            return waive(found, self._bound.policy, rule.validation, self._dossier)
         except Exception as error:  # a dossier that cannot be read refuses; it must not break the gate
             return self._error(_name(rule, item), f"cannot be judged: {type(error).__name__}: {error}")
 
@@ -105,16 +101,38 @@ class Judge:
         remedy = f"phasegate policy show {self._bound.policy.name}"
         return self._result(name, Outcome.ERROR, message=message, remedy=remedy)
 
-    def _result(self, name: str, outcome: Outcome, **told: str) -> RuleResult:
-        policy = self._bound.policy
+    def _result(
+        self,
+        name: str,
+        outcome: Outcome,
+        *,
+        message: str = "",
+        value: str = "",
+        limit: str = "",
+        remedy: str = "",
+    ) -> RuleResult:
+        policy, binding = self._bound.policy, self._bound.binding
         return RuleResult(
             rule=f"{policy.name}/{name}",
             policy=policy.digest,
-            binding=self._bound.binding.name,
+            binding=binding.name,
             outcome=outcome,
-            action=self._bound.binding.action,
-            **told,
+            action=binding.action,
+            message=message,
+            value=value,
+            limit=limit,
+            remedy=remedy,
         )
+
+
+def items_of(each: str, dossier: Dossier) -> tuple[Item | None, ...]:
+    """What a rule is judged for, one by one: None alone if it is not judged per item, or without items."""
+    items: tuple[Item, ...] = ()
+    if each == "data":
+        items = tuple(dossier.data.values())
+    elif each == "targets":
+        items = dossier.targets
+    return items or (None,)
 
 
 def _name(rule: Rule, item: Item | None) -> str:

@@ -44,8 +44,8 @@ def read_lifecycle(source: Source, node: Node) -> Lifecycle | None:
     kind = source.peek(node, "kind")
     if kind is not None and source.choice_of(kind, "kind of lifecycle file", ("Lifecycle",)) is None:
         return None
-    every = ("kind", "metadata", "stages", "steps", "work")
-    fields = source.mapping(node, "a lifecycle", every, every)
+    needed = ("kind", "metadata", "stages", "steps", "work")
+    fields = source.mapping(node, "a lifecycle", (*needed, "aliases"), needed)
     metadata = source.mapping(fields.get("metadata"), "metadata", ("name", "description"), ("name",))
     name = source.text_of(metadata.get("name"), "name")
     stages = _stages(source, fields.get("stages"))
@@ -55,23 +55,30 @@ def read_lifecycle(source: Source, node: Node) -> Lifecycle | None:
     if "steps" in fields and stages:
         _check_reach(source, fields["steps"], stages, steps)
     work = _work(source, fields.get("work"), stages)
+    aliases = _names(source, fields.get("aliases"), "aliases", "the alias")
     if len(source.problems) > before or name is None:
         return None
-    return Lifecycle(name, stages, tuple(steps), work)
+    return Lifecycle(name, stages, tuple(steps), work, tuple(aliases))
 
 
 def _stages(source: Source, node: Node | None) -> tuple[str, ...]:
-    found = source.texts_of(node, "stages")
+    found = _names(source, node, "stages", "the stage")
     for stage, place in found.items():
-        try:
-            check_name(stage, "the stage")
-        except BadName as error:
-            source.report(place, error.message, error.hint)
         if stage == ANY:
             source.report(place, f"a stage cannot be called {ANY!r}: it stands for every stage")
     if node is not None and len(found) == 1:
         source.report(node, "a lifecycle needs at least two stages")
     return tuple(found)
+
+
+def _names(source: Source, node: Node | None, what: str, one: str) -> dict[str, Node]:
+    found = source.texts_of(node, what)
+    for name, place in found.items():
+        try:
+            check_name(name, one)
+        except BadName as error:
+            source.report(place, error.message, error.hint)
+    return found
 
 
 def _steps(source: Source, node: Node, stages: tuple[str, ...]) -> Iterator[Step]:

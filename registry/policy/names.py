@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from registry.domain.dossier import DataFacts, TargetFacts
 from registry.domain.evidence import EvidenceFacts
 from registry.policy.complaints import Problem, problem_at
+from registry.policy.runtime import can_fail
 from registry.policy.schema import type_name
 from registry.policy.syntax import Node, NodeType, Tree
 
@@ -37,12 +38,16 @@ class Names:
         paths: What must be there before it may pass; a path stands for all that it begins with.
         constants: Function, literal argument and offset of calls that can be tried out at once.
         problems: Evidence that is read without being named, and other ways to fool a gate.
+        keyed: Whether an entry of some mapping is looked up, which may not be there.
+        can_fail: Whether an operation on what the dossier holds may fail: `list[0]`, `int(text)`, `1 / n`.
     """
 
     roots: frozenset[str]
     paths: tuple[Path, ...]
     constants: tuple[tuple[str, str, int], ...]
     problems: tuple[Problem, ...]
+    keyed: bool = False
+    can_fail: bool = False
 
 
 def names_in(tree: Tree, text: str, taken: Collection[str]) -> Names:
@@ -55,7 +60,14 @@ def names_in(tree: Tree, text: str, taken: Collection[str]) -> Names:
         if not any(path == other[: len(path)] for other in reader.paths - {path})
     )
     paths = sorted(whole, key=lambda path: [part or "" for part in path])
-    return Names(frozenset(reader.roots), tuple(paths), tuple(reader.constants), tuple(reader.problems))
+    return Names(
+        frozenset(reader.roots),
+        tuple(paths),
+        tuple(reader.constants),
+        tuple(reader.problems),
+        reader.keyed,
+        reader.can_fail,
+    )
 
 
 class _Reader:
@@ -67,6 +79,8 @@ class _Reader:
         self.paths: set[Path] = set()
         self.constants: list[tuple[str, str, int]] = []
         self.problems: list[Problem] = []
+        self.keyed = False
+        self.can_fail = False
 
     def visit(self, node: Node, bound: Mapping[str, Path | None], *, keyed: bool = False) -> Path | None:
         """Note what a node names; return its own path if it has one.
@@ -121,6 +135,7 @@ class _Reader:
 
     def _call(self, node: Node, bound: Mapping[str, Path | None]) -> Path | None:
         call = node.call
+        self.can_fail = self.can_fail or can_fail(self._tree, node)
         if call.function == "_[_]":
             return self._entry(call.args[0], call.args[1], bound)
         if call.function == "@in":
@@ -138,6 +153,7 @@ class _Reader:
 
     def _entry(self, container: Node, key: Node, bound: Mapping[str, Path | None]) -> Path | None:
         """`container[key]`: the path goes on if the key is a literal."""
+        self.keyed = self.keyed or self._tree.type_of(container).HasField("map_type")
         base = self.visit(container, bound, keyed=True)
         self.visit(key, bound)
         name = self._tree.literal(key)

@@ -10,8 +10,10 @@ from typing import Any
 from registry.domain.decision import Action
 from registry.domain.digests import digest_of
 from registry.errors import BadInput
+from registry.policy.scopes import EVERYTHING, BindingScope
 
 Scalar = bool | float | str
+WAIVER_DAYS = 30  # that a waiver may last unless its policy says otherwise
 ParamValue = Scalar | tuple[bool, ...] | tuple[float, ...] | tuple[str, ...]
 
 
@@ -28,6 +30,7 @@ class Validation:
         limit: CEL of what was asked for.
         remedy: Template of the command that repairs a failure.
         supply: Template of the command that makes the evidence, where that is another one.
+        waivable: Whether people may grant an exception to it.
     """
 
     id: str
@@ -39,6 +42,7 @@ class Validation:
     limit: str = ""
     remedy: str = ""
     supply: str = ""
+    waivable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Match:
     """Which steps a policy governs.
 
     Attributes:
-        to: Stages that are entered.
+        to: Stages that are entered, or guarded aliases as `@NAME`.
         origin: Stages that are left; empty for any. An open step is governed only if its origin is named.
         when: CEL over `subject`, `to`, `now`, `approvals`, `deployments` and `params`; empty for always.
     """
@@ -58,7 +62,11 @@ class Match:
 
 @dataclass(frozen=True, eq=False)
 class GatePolicy:
-    """Rules for some steps. Two policies are the same if their digests are."""
+    """Rules for some steps. Two policies are the same if their digests are.
+
+    Attributes:
+        max_waiver_days: How long an exception to one of its rules may last; 0 for never.
+    """
 
     name: str
     match: Match
@@ -67,6 +75,7 @@ class GatePolicy:
     title: str = ""
     description: str = ""
     controls: tuple[str, ...] = ()
+    max_waiver_days: int = WAIVER_DAYS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "params", _params_in(self.params))
@@ -80,12 +89,14 @@ class GatePolicy:
         match = _filled(
             **{"to": list(self.match.to), "from": list(self.match.origin), "when": self.match.when}
         )
+        waivers = {} if self.max_waiver_days == WAIVER_DAYS else {"max_days": self.max_waiver_days}
         return {
             "kind": "GatePolicy",
             "metadata": metadata,
             "match": match,
             "params": _params_out(self.params),
             "validations": [_validation_out(rule) for rule in self.validations],
+            **_filled(waivers=waivers),
         }
 
     @cached_property
@@ -104,6 +115,7 @@ class GatePolicy:
             match=Match(tuple(match["to"]), tuple(match.get("from", ())), match.get("when", "")),
             params=_params_in(document["params"]),
             validations=tuple(_validation_in(rule) for rule in document["validations"]),
+            max_waiver_days=document.get("waivers", {}).get("max_days", WAIVER_DAYS),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -115,26 +127,28 @@ class GatePolicy:
 
 @dataclass(frozen=True, eq=False)
 class GateBinding:
-    """A policy put in force, with its own parameters and an action."""
+    """A policy put in force, with its own parameters, an action, and a scope if it is not for everything."""
 
     name: str
     policy: str
     action: Action
     params: Mapping[str, ParamValue] = field(default_factory=dict)
     description: str = ""
+    scope: BindingScope = EVERYTHING
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "params", _params_in(self.params))
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """The binding as JSON values."""
+        """The binding as JSON values; a scope that covers everything is left out."""
         return {
             "kind": "GateBinding",
             "metadata": _filled(name=self.name, description=self.description),
             "policy": self.policy,
             "params": _params_out(self.params),
             "action": self.action.value,
+            **_filled(scope=self.scope.document),
         }
 
     @cached_property
@@ -150,6 +164,7 @@ class GateBinding:
             action=Action(document["action"]),
             params=_params_in(document["params"]),
             description=document["metadata"].get("description", ""),
+            scope=BindingScope.from_document(document.get("scope", {})),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -168,7 +183,7 @@ def param_type(value: ParamValue) -> str:
     return "number" if isinstance(value, float) else "text"
 
 
-# A validation's fields and their names in YAML and in the stored document.
+# A validation's texts and their names in YAML and in the stored document.
 VALIDATION_FIELDS = {
     "id": "id",
     "each": "each",
@@ -183,11 +198,13 @@ VALIDATION_FIELDS = {
 
 
 def _validation_out(rule: Validation) -> dict[str, Any]:
-    return _filled(**{key: getattr(rule, name) for key, name in VALIDATION_FIELDS.items()})
+    texts = _filled(**{key: getattr(rule, name) for key, name in VALIDATION_FIELDS.items()})
+    return texts if rule.waivable else {**texts, "waivable": False}
 
 
 def _validation_in(document: Mapping[str, Any]) -> Validation:
-    return Validation(**{VALIDATION_FIELDS[key]: value for key, value in document.items()})
+    texts = {VALIDATION_FIELDS[key]: value for key, value in document.items() if key != "waivable"}
+    return Validation(**texts, waivable=document.get("waivable", True))
 
 
 def _params_out(params: Mapping[str, ParamValue]) -> dict[str, Any]:

@@ -11,12 +11,16 @@ from registry.domain.names import check_name, did_you_mean
 from registry.errors import BadName
 from registry.policy.checking import check_expressions
 from registry.policy.expressions import can_be_param
-from registry.policy.policies import GateBinding, GatePolicy, Match, ParamValue
+from registry.policy.policies import WAIVER_DAYS, GateBinding, GatePolicy, Match, ParamValue
+from registry.policy.scopes import RISK_TIERS, SCOPE_FIELDS, BindingScope
 from registry.policy.validations import read_validations
 from registry.policy.yaml_nodes import Source
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
+
+
+_MOST_DAYS = 3650
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,17 @@ class ReadBinding:
 
 
 class Reader:
-    """Reads the documents of one file, in which names must differ."""
+    """Reads the documents of one file, in which names must differ.
+
+    Attributes:
+        places: Where a policy's expressions and parameters stand: policy -> field -> node.
+    """
 
     def __init__(self, source: Source, lifecycle: Lifecycle) -> None:
         self._source = source
         self._lifecycle = lifecycle
         self._named: dict[tuple[str, str], Node] = {}
+        self.places: dict[str, dict[str, Node]] = {}
 
     @property
     def declared_policies(self) -> frozenset[str]:
@@ -44,29 +53,37 @@ class Reader:
     def policy(self, node: Node) -> GatePolicy | None:
         """A policy, its expressions typed; None if anything is wrong with it."""
         before = len(self._source.problems)
-        wanted = ("kind", "metadata", "match", "params", "validations")
+        wanted = ("kind", "metadata", "match", "params", "validations", "waivers")
         fields = self._source.mapping(node, "a policy", wanted, ("metadata", "match", "validations"))
         metadata = self._metadata(fields.get("metadata"), "policy", ("title", "description", "controls"))
-        params, _ = self._params(fields.get("params"))
-        places: dict[str, Node] = {}
+        params, set_at = self._params(fields.get("params"))
+        places: dict[str, Node] = {f"params.{name}": node for name, node in set_at.items()}
         match = self._match(fields.get("match"), places)
         validations = read_validations(self._source, fields.get("validations"), places)
-        policy = GatePolicy(match=match, validations=validations, params=params, **{"name": "", **metadata})
+        policy = GatePolicy(
+            match=match,
+            validations=validations,
+            params=params,
+            max_waiver_days=self._waiver_days(fields.get("waivers")),
+            **{"name": "", **metadata},
+        )
         check_expressions(self._source, policy, places)
+        self.places[policy.name] = places
         return policy if len(self._source.problems) == before else None
 
     def binding(self, node: Node) -> ReadBinding | None:
         """A binding; None if anything is wrong with it."""
         before = len(self._source.problems)
-        wanted = ("kind", "metadata", "policy", "params", "action")
+        wanted = ("kind", "metadata", "policy", "params", "action", "scope")
         fields = self._source.mapping(node, "a binding", wanted, ("metadata", "policy", "action"))
         metadata = self._metadata(fields.get("metadata"), "binding", ("description",))
         policy = self._source.text_of(fields.get("policy"), "the policy of a binding")
         action = self._source.choice_of(fields.get("action"), "action", [action.value for action in Action])
         params, set_at = self._params(fields.get("params"))
+        scope = self._scope(fields.get("scope"))
         if len(self._source.problems) > before or policy is None or action is None:
             return None
-        binding = GateBinding(policy=policy, action=Action(action), params=params, **metadata)
+        binding = GateBinding(policy=policy, action=Action(action), params=params, scope=scope, **metadata)
         return ReadBinding(binding, fields["policy"], set_at)
 
     def _metadata(self, node: Node | None, kind: str, optional: tuple[str, ...]) -> dict[str, Any]:
@@ -105,6 +122,31 @@ class Reader:
                 values[name], places[name] = value, key
         return values, places
 
+    def _waiver_days(self, node: Node | None) -> int:
+        fields = self._source.mapping(node, "waivers", ("max_days",), ("max_days",))
+        if (days := fields.get("max_days")) is None:
+            return WAIVER_DAYS
+        count = self._source.count_of(days, "max_days")
+        if count is not None and count > _MOST_DAYS:
+            said = f"max_days is {count}: an exception that lasts longer than {_MOST_DAYS} days is a rule"
+            self._source.report(days, said)
+            return WAIVER_DAYS
+        return count or 0
+
+    def _scope(self, node: Node | None) -> BindingScope:
+        fields = self._source.mapping(node, "scope", SCOPE_FIELDS)
+        found: dict[str, tuple[str, ...]] = {}
+        for key, entry in fields.items():
+            if key in ("to", "from"):
+                texts = self._stages(entry, key)
+            else:
+                named = self._source.texts_of(entry, key)
+                texts = tuple(named)
+                for place in named.values() if key == "risk_tiers" else ():
+                    self._source.choice_of(place, "risk tier", RISK_TIERS)
+            found[SCOPE_FIELDS[key]] = texts
+        return BindingScope(**found)
+
     def _match(self, node: Node | None, places: dict[str, Node]) -> Match:
         fields = self._source.mapping(node, "match", ("to", "from", "when"), ("to",))
         to = self._stages(fields.get("to"), "to")
@@ -117,18 +159,26 @@ class Reader:
         return Match(to, origin, when)
 
     def _stages(self, node: Node | None, what: str) -> tuple[str, ...]:
+        """Stages, and where something is entered guarded aliases, too."""
         found = self._source.texts_of(node, what)
-        stages = self._lifecycle.stages
+        known = self._lifecycle.goals if what == "to" else self._lifecycle.stages
         for stage, place in found.items():
-            if stage not in stages:
-                self._source.report(place, f"there is no stage {stage!r}", did_you_mean(stage, stages))
+            if stage in known:
+                continue
+            if stage.startswith("@") and what == "to":
+                said = f"the lifecycle guards no alias {stage!r}"
+                guarded = [f"@{alias}" for alias in self._lifecycle.aliases]
+                hint = did_you_mean(stage, guarded) or "name it in the lifecycle's `aliases`"
+                self._source.report(place, said, hint)
+            else:
+                self._source.report(place, f"there is no stage {stage!r}", did_you_mean(stage, known))
         return tuple(found)
 
     def _check_steps(self, node: Node, to: tuple[str, ...], origin: tuple[str, ...]) -> None:
         """A policy that no step can match guards nothing, whatever its author thinks."""
-        if not set(to) | set(origin) <= set(self._lifecycle.stages):
+        if not set(to) <= set(self._lifecycle.goals) or not set(origin) <= set(self._lifecycle.stages):
             return
-        for stage in to:
+        for stage in (stage for stage in to if not stage.startswith("@")):
             steps = [step for step in self._lifecycle.steps if step.to == stage]
             if not any(step.origin in origin if origin or step.open else True for step in steps):
                 left = " or ".join(origin) or "another stage, open steps apart,"

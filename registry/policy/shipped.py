@@ -40,9 +40,9 @@ def shipped_policies(lifecycle: Lifecycle | None = None) -> PolicyFile:
         set(texts) - {LIFECYCLE}, key=lambda name: (order.index(name) if name in order else len(order), name)
     )
     read = [parse_documents(texts[name], name, default) for name in names]
-    stages = set(lifecycle.stages)
+    goals = set(lifecycle.goals)
     policies = [policy for file in read for policy in file.policies]
-    fitting = [policy for policy in policies if stages.issuperset((*policy.match.to, *policy.match.origin))]
+    fitting = [policy for policy in policies if goals.issuperset((*policy.match.to, *policy.match.origin))]
     bound = {policy.name for policy in fitting}
     return PolicyFile(
         tuple(fitting),

@@ -53,6 +53,7 @@ _SHAPE: dict[str, dict[str, tuple[int, str]]] = {
 }
 _PACKAGE = "checked"
 _STRING = 5  # Type.PrimitiveType.STRING
+_PRIMITIVES = ("", "bool", "int", "uint", "double", "string", "bytes")
 
 # Messages of the shape above; protobuf makes their classes at run time.
 Node = Any
@@ -83,6 +84,10 @@ class Tree:
     def position(self, node: Node) -> int:
         """Offset of the node in the text, in characters."""
         return int(self._positions[node.id])
+
+    def primitive(self, node: Node) -> str:
+        """`bool`, `int`, `uint`, `double`, `string` or `bytes`; empty for any other type."""
+        return _PRIMITIVES[self.type_of(node).primitive]
 
     def literal(self, node: Node) -> str | None:
         """The text of a string literal; None for any other node."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from yaml.nodes import Node
 
 _EACH = ("data", "targets")
+WHEN = "when"  # what a policy's condition is called beside its rules
 _REQUIRED = ("id", "expression", "message")
 _TEMPLATES = ("message", "remedy", "supply")
 
@@ -28,7 +29,8 @@ def read_validations(source: Source, node: Node | None, places: dict[str, Node])
     """
     found: dict[str, Validation] = {}
     for item in source.items(node, "validations"):
-        fields = source.mapping(item, "a validation", VALIDATION_FIELDS, _REQUIRED)
+        fields = source.mapping(item, "a validation", (*VALIDATION_FIELDS, "waivable"), _REQUIRED)
+        waivable = "waivable" not in fields or source.flag_of(fields.pop("waivable"), "waivable")
         per_item = fields.pop("each", None)
         each = source.choice_of(per_item, "collection for `each`", _EACH)
         texts = {key: source.text_of(value, key) or "" for key, value in fields.items()}
@@ -40,13 +42,15 @@ def read_validations(source: Source, node: Node | None, places: dict[str, Node])
         if all(texts.get(key) for key in _REQUIRED) and texts["id"] not in found:
             places.update({f"{texts['id']}.{key}": value for key, value in fields.items()})
             named = {VALIDATION_FIELDS[key]: text for key, text in texts.items()}
-            found[texts["id"]] = Validation(**named, each=each or "")
+            found[texts["id"]] = Validation(**named, each=each or "", waivable=waivable)
     return tuple(found.values())
 
 
 def _check_id(source: Source, node: Node, name: str, found: dict[str, Validation]) -> None:
     if name in found:
         source.report(node, f"two validations are called {name!r}")
+    elif name == WHEN:
+        source.report(node, f"{WHEN!r} is what the policy's own condition is called", "choose another id")
     elif name:
         try:
             check_name(name, "the id")

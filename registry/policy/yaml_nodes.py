@@ -123,6 +123,12 @@ class Source:
             self.report(node, f"{what} is an empty list")
         return list(node.value)
 
+    def entries_of(self, node: Node | None, what: str) -> list[Node]:
+        """A list's nodes; an empty list is none, too: whoever asks says what that means."""
+        if node is None or (kind_of(node) == "seq" and not node.value):
+            return []
+        return self.items(node, what)
+
     def text_of(self, node: Node | None, what: str) -> str | None:
         """A scalar that is text and not empty."""
         if node is None:
@@ -168,6 +174,14 @@ class Source:
             self.wrong_kind(node, what, "true or false")
             return False
         return str(node.value).lower() in ("true", "yes", "on")
+
+    def count_of(self, node: Node, what: str) -> int | None:
+        """A whole number from 0."""
+        value = self.param_of(node, what) if kind_of(node) == "int" else None
+        if value is None or value < 0:
+            self.wrong_kind(node, what, "a whole number from 0")
+            return None
+        return int(value)
 
     def param_of(self, node: Node, what: str) -> Any:
         """A number, text or truth value, or a list of one kind of them."""

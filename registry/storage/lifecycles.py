@@ -34,13 +34,16 @@ def current_lifecycle(session: Session) -> Lifecycle:
 
 
 def to_document(lifecycle: Lifecycle) -> dict[str, Any]:
-    """A lifecycle as stored."""
-    return {
+    """A lifecycle as stored; without guarded aliases it is what it was before there were any."""
+    document: dict[str, Any] = {
         "name": lifecycle.name,
         "stages": list(lifecycle.stages),
         "steps": [{"from": s.origin, "to": s.to, "open": s.open, "why": s.why} for s in lifecycle.steps],
         "work": {kind: list(stages) for kind, stages in lifecycle.work.items()},
     }
+    if lifecycle.aliases:
+        document["aliases"] = list(lifecycle.aliases)
+    return document
 
 
 def from_document(document: dict[str, Any]) -> Lifecycle:
@@ -50,4 +53,5 @@ def from_document(document: dict[str, Any]) -> Lifecycle:
         tuple(document["stages"]),
         tuple(Step(s["from"], s["to"], s["open"], s["why"]) for s in document["steps"]),
         {kind: tuple(stages) for kind, stages in document["work"].items()},
+        tuple(document.get("aliases", ())),
     )

@@ -46,10 +46,11 @@ def blank(hint: Any, now: datetime) -> Any:
     return hint() if is_dataclass(hint) and isinstance(hint, type) else {}
 
 
-def defaults_of(cls: type, now: datetime, **known: Any) -> dict[str, Any]:
+def defaults_of(cls: type, at: datetime, /, **known: Any) -> dict[str, Any]:
     """What the fields of a class are in a case that does not say; `known` is what its surroundings say."""
-    fields = {name: blank(hint, now) for name, hint in seen_fields(cls).items() if name not in ("valid_until",)}
-    return {**fields, **_USUAL.get(cls, {}), **_times(cls, now), **known}
+    given = {**_USUAL.get(cls, {}), **_times(cls, at), **known}
+    unsaid = {name: hint for name, hint in seen_fields(cls).items() if name not in (*given, "valid_until")}
+    return {**{name: blank(hint, at) for name, hint in unsaid.items()}, **given}
 
 
 def _times(cls: type, now: datetime) -> dict[str, datetime]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, get_origin
 
 from registry.domain.dossier import (
@@ -24,17 +23,16 @@ from registry.domain.dossier import (
 from registry.domain.evidence import EvidenceFacts, EvidenceStatus
 from registry.domain.lifecycle import Step
 from registry.domain.targets import Target
-from registry.errors import BadTarget
 from registry.policy.cases.defaults import NOW, defaults_of, sample_digest
 from registry.policy.cases.scalars import read_scalar, read_time
-from registry.policy.policies import GatePolicy
+from registry.policy.cases.shorthand import read_target, read_waived
+from registry.policy.policies import WAIVER_DAYS, GatePolicy
 from registry.policy.schema import part_of, seen_fields
 from registry.policy.yaml_nodes import Source, kind_of
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
 
-_MEASURED = re.compile(r"(?P<target>.*?)(?:\s+measured\s+(?P<value>\S+))?\s*\Z", re.DOTALL)
 # Fields that hold one of a few words: a misspelt one would be judged as something else, silently.
 _WORDS: Mapping[tuple[type, str], tuple[str, ...]] = {
     (EvidenceFacts, "status"): tuple(status.value for status in EvidenceStatus),
@@ -108,6 +106,7 @@ class _Given:
         """A mapping by kind, role, metric ..."""
         read = {}
         for name, (_, value) in self._source.entries(node, what).items():
+            item: Any
             if part is DataFacts:
                 item = self._data(value, name)
             elif part is EvidenceFacts:
@@ -127,7 +126,7 @@ class _Given:
             read = [self._value(item, part, f"an entry of {what}") for item in node.value]
             return tuple(value for value in read if value is not None)
         assert isinstance(part, type)
-        sugar: Mapping[type, Callable[[Node], Any]] = {
+        sugar: Mapping[type, Callable[[Node, int], Any]] = {
             TargetFacts: self._target,
             ApprovalFacts: self._approval,
             WaiverFacts: self._waiver,
@@ -135,7 +134,7 @@ class _Given:
         made = []
         for number, item in enumerate(node.value, 1):
             if part in sugar:
-                made.append(sugar[part](item))
+                made.append(sugar[part](item, number))
             else:
                 made.append(self._object(item, part, f"an entry of {what}", id=number))
         return tuple(value for value in made if value is not None)
@@ -183,14 +182,14 @@ class _Given:
         fields = self._source.mapping(node, "a dataset", tuple(seen_fields(DataFacts)))
         evidence = fields.pop("evidence", None)
         around = {"ref": f"sample-{role}/1", "role": role, "digest": sample_digest(f"data {role}")}
-        values = self._fields(fields, DataFacts, f"data {role!r}", around)
+        data = self._fields(fields, DataFacts, f"data {role!r}", around)
         found = self._source.entries(evidence, "evidence")
-        values["evidence"] = {
-            kind: self._piece(piece, kind, values["digest"]) for kind, (_, piece) in found.items()
+        data["evidence"] = {
+            kind: self._piece(piece, kind, data["digest"]) for kind, (_, piece) in found.items()
         }
-        return DataFacts(**values)
+        return DataFacts(**data)
 
-    def _target(self, node: Node) -> TargetFacts | None:
+    def _target(self, node: Node, _: int) -> TargetFacts | None:
         """`f1>=0.9`, `f1>=0.9 measured 0.93`, or a mapping, which may hold such a text as `target`."""
         fields: dict[str, Node] = {}
         around: dict[str, Any] = {}
@@ -200,10 +199,10 @@ class _Given:
         else:
             text = node
         if text is not None:
-            told = self._source.text_of(text, "a target")
-            if told is None or (told_target := self._told_target(text, told)) is None:
+            told = read_target(self._source, text)
+            if told is None:
                 return None
-            around = told_target
+            around = told
         elif "metric" not in fields:
             self._source.report(node, "a target needs a metric", "write 'f1>=0.9 measured 0.93'")
             return None
@@ -217,19 +216,7 @@ class _Given:
             values["criteria_current"] = values["criteria_current"] and "criteria_current" in fields
         return TargetFacts(**values)
 
-    def _told_target(self, node: Node, text: str) -> dict[str, Any] | None:
-        found = _MEASURED.match(text)
-        assert found is not None
-        try:
-            target = Target.parse(found["target"])
-            value = float(found["value"]) if found["value"] else None
-        except (BadTarget, ValueError):
-            self._source.report(node, f"{text!r} is no target", "write 'f1>=0.9' or 'f1>=0.9 measured 0.93'")
-            return None
-        made = {"metric": target.metric, "op": target.op, "threshold": target.value}
-        return made if value is None else {**made, "measured": True, "value": value}
-
-    def _approval(self, node: Node) -> ApprovalFacts | None:
+    def _approval(self, node: Node, _: int) -> ApprovalFacts | None:
         """Somebody's name, or a mapping."""
         around: dict[str, Any] = {"to": self._step.to}
         if kind_of(node) == "str":
@@ -238,7 +225,7 @@ class _Given:
         fields = self._source.mapping(node, "an approval", tuple(seen_fields(ApprovalFacts)), ("actor",))
         return ApprovalFacts(**self._fields(fields, ApprovalFacts, "an approval", around))
 
-    def _waiver(self, node: Node) -> WaiverFacts | None:
+    def _waiver(self, node: Node, number: int) -> WaiverFacts | None:
         """The rule's id, or a mapping. It is for the policy under test unless it says another digest."""
         fields: dict[str, Node] = {}
         if kind_of(node) == "map":
@@ -246,19 +233,10 @@ class _Given:
             place = fields.pop("rule", None)
         else:
             place = node
-        rule = self._source.text_of(place, "the rule of a waiver")
-        if rule is None or place is None:
+        rule = read_waived(self._source, place, self._policy)
+        if rule is None:
             return None
-        name, slash, rest = rule.rpartition("/") if "[" not in rule else rule.partition("/")
-        if not slash or name != self._policy.name:
-            name, rest = self._policy.name, rule.removeprefix(f"{self._policy.name}/")
-        rules = [validation.id for validation in self._policy.validations]
-        if rest.partition("[")[0] in rules:
-            rule = f"{name}/{rest}"
-        elif "/" not in rule.partition("[")[0]:
-            from registry.domain.names import did_you_mean
-
-            self._source.report(place, f"{name} has no rule {rest!r}", did_you_mean(rest, rules))
-            return None
-        around = {"id": 1, "rule": rule, "policy": self._policy.digest}
+        days = min(WAIVER_DAYS, self._policy.max_waiver_days)
+        until = self._now + timedelta(days=days)
+        around = {"id": number, "rule": rule, "policy": self._policy.digest, "until": until}
         return WaiverFacts(**self._fields(fields, WaiverFacts, "a waiver", around))

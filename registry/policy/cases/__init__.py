@@ -1,0 +1,1 @@
+"""Cases: what a policy must say of a given dossier, read from YAML, judged, counted and mutated."""
