@@ -24,7 +24,12 @@ _COLUMNS = ("pass", "fail", "missing", "insufficient", "error", "waived", "not-a
     ),
 )
 @click.argument("paths", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--lifecycle", type=click.Path(path_type=Path), metavar="FILE", help="[the shipped one]")
+@click.option(
+    "--lifecycle",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Whose steps there are [the shipped one].",
+)
 @click.option(
     "--cover",
     type=click.FloatRange(0, 1),
@@ -49,8 +54,8 @@ def test(
 ) -> int:
     """Judge the cases of policies: what each rule must say of a given dossier. Needs no registry.
 
-    Cases stand in YAML files (kind: PolicyCases) beside the policies or in a folder 'cases' there. An empty set
-    of cases fails. Exits with 1 if a case fails, 2 if a file cannot be used.
+    Cases stand in YAML files (kind: PolicyCases) beside the policies or in a folder 'cases' there. An empty
+    set of cases fails. Exits with 1 if a case fails, 2 if a file cannot be used.
     """
     from registry.usecases.policy_testing import try_policies
 

@@ -1,8 +1,8 @@
 """CEL: compiling, checking and evaluating expressions. Nothing else in Phasegate touches it.
 
-What an expression may use: `subject`, `to`, `now`, `evidence`, `data`, `targets`, `approvals`,
-`deployments`, `params.x`, per item also `item` (and `role` of data); CEL's own macros and
-functions, and `days(90.0)`, `distinct(['a', 'a'])`, `interval(value, lower, upper)`.
+What an expression may use: every field of a dossier by its name (`subject`, `to`, `now`, `evidence`, ...)
+but the waivers, `params.x`, per item also `item` (and `role` of data); CEL's own macros and functions, and
+`days(90.0)`, `distinct(['a', 'a'])`, `interval(value, lower, upper)`.
 
 CEL's run-time errors are values, and true ones: only `Seen(True)` of a truth value is a yes.
 """
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_origin
 from registry.domain.dossier import DataFacts, Dossier, TargetFacts
 from registry.policy.complaints import TOO_DEEP, Problem, missing_key, problem_at, translate
 from registry.policy.figures import interval
-from registry.policy.names import Names, names_in
+from registry.policy.names import CHAMPION, Names, names_in
 from registry.policy.policies import ParamValue, param_type
 from registry.policy.schema import PACKAGE, part_of, schema, seen_fields, type_name
 from registry.policy.syntax import Tree
@@ -31,7 +31,13 @@ Kind = Literal["truth value", "text", "figure"]
 
 _WANTED = {"truth value": ("BOOL", "true or false"), "text": ("STRING", "text")}
 _ITEMS = {"data": DataFacts, "targets": TargetFacts}
-_HIDDEN_FROM_WHEN = ("evidence", "data", "targets")
+_HIDDEN = {
+    "unusable": "it tells people why evidence does not count; a rule names the evidence",
+    "waivers": "the gate itself honours them: a rule that is waived is not one that passes",
+}
+_HIDDEN_FROM_WHEN = ("evidence", "data", "targets", "findings", "risks", "signatures")
+_UNMEASURED = ("exists", "ref")  # of the champion
+_WHY_NOT = "`when` must not depend on what was measured, or a lack of evidence would lift the policy"
 _TRIALS = {"duration": "duration({})", "timestamp": "timestamp({})", "matches": "''.matches({})"}
 
 
@@ -42,8 +48,8 @@ class Scope:
     Attributes:
         params: Declared parameters and their types, sorted.
         each: What `item` is, if anything.
-        measured: Whether evidence, data and targets are to be seen: a policy's `when` must not
-            depend on them, or the lack of evidence would lift the policy.
+        measured: Whether evidence, data, targets, risks ... are to be seen: a policy's `when` must not
+            depend on them, or their lack would lift the policy.
     """
 
     params: tuple[tuple[str, str], ...] = ()
@@ -106,6 +112,7 @@ class Expression:
             *self.names.problems,
             *_wrong_type(program, kind),
             *self._wrong_constants(),
+            *([] if scope.measured else self._measured_champion()),
         )
         if not self.problems:
             self._program = program
@@ -144,6 +151,15 @@ class Expression:
                 found.append(problem_at(self.text, offset, f"{function}({literal!r}): {reason}", hint))
         return found
 
+    def _measured_champion(self) -> list[Problem]:
+        """A champion that nobody measured must not lift the policy."""
+        if all(
+            path[0] != CHAMPION or path[1:] in [(one,) for one in _UNMEASURED] for path in self.names.paths
+        ):
+            return []
+        said = f"of the champion, `when` may read {' and '.join(_UNMEASURED)} only: {_WHY_NOT}"
+        return [problem_at(self.text, max(0, self.text.find(CHAMPION)), said)]
+
 
 def can_be_param(name: str) -> bool:
     """Whether `params.NAME` can be written: CEL keeps some words for itself."""
@@ -172,7 +188,7 @@ def _wrong_type(program: cel.Expression, kind: Kind) -> list[Problem]:
 
 def _variables(scope: Scope) -> dict[str, Any]:
     """Every variable of a scope and the type hint that it has in our own classes."""
-    given = {name: hint for name, hint in seen_fields(Dossier).items() if name != "unusable"}
+    given = {name: hint for name, hint in seen_fields(Dossier).items() if name not in _HIDDEN}
     if not scope.measured:
         given = {name: hint for name, hint in given.items() if name not in _HIDDEN_FROM_WHEN}
     if scope.each:
@@ -193,10 +209,9 @@ def _roots(scope: Scope) -> frozenset[str]:
 
 def _reserved(scope: Scope) -> dict[str, str]:
     """Names that other expressions may use, and why this one may not."""
-    reserved = {}
+    reserved = dict(_HIDDEN)
     if not scope.measured:
-        why = "`when` must not depend on what was measured, or a lack of evidence would lift the policy"
-        reserved = dict.fromkeys(_HIDDEN_FROM_WHEN, why)
+        reserved |= dict.fromkeys(_HIDDEN_FROM_WHEN, _WHY_NOT)
     if not scope.each:
         reserved["item"] = "it exists only in a validation with `each`"
     if scope.each != "data":

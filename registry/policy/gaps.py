@@ -12,7 +12,7 @@ from registry.domain.digests import short
 from registry.domain.dossier import DataFacts, Dossier, TargetFacts
 from registry.domain.evidence import EvidenceFacts, EvidenceStatus
 from registry.domain.names import nearest
-from registry.policy.names import Path
+from registry.policy.names import CHAMPION, ITEM_METRIC, Path
 
 Item = DataFacts | TargetFacts
 _JUDGED = ("value", "met", "criteria_current")
@@ -55,6 +55,8 @@ class _Search:
         self._dossier = dossier
 
     def along(self, path: Path, item: Item | None) -> Iterator[Gap]:
+        if ITEM_METRIC in path and isinstance(item, TargetFacts):
+            path = tuple(item.metric if part == ITEM_METRIC else part for part in path)
         root, rest = path[0], path[1:]
         if root == "evidence":
             yield from self._evidence(rest, self._dossier.evidence, None)
@@ -62,10 +64,21 @@ class _Search:
             yield from self._roles(rest)
         elif root == "targets":
             yield from self._targets(rest)
+        elif root == CHAMPION:
+            yield from self._champion(rest)
         elif isinstance(item, DataFacts):
             yield from self._data(rest, item)
         elif isinstance(item, TargetFacts):
             yield from self._target(rest, item)
+
+    def _champion(self, path: Path) -> Iterator[Gap]:
+        champion = self._dossier.champion
+        if path == ("exists",):
+            return
+        if not champion.exists:
+            yield Gap(Outcome.MISSING, f"{self._dossier.subject.model} has no champion to compare it with")
+        elif len(path) == 2 and path[0] == "metrics":
+            yield from self._entry(champion.ref, "metric", champion.metrics, path[1])
 
     def _roles(self, path: Path) -> Iterator[Gap]:
         data = self._dossier.data
@@ -106,17 +119,21 @@ class _Search:
             insufficient = evidence[kind].status != EvidenceStatus.COMPLETE
             outcome = Outcome.INSUFFICIENT if insufficient else Outcome.MISSING
             yield Gap(outcome, f"{kind} about {self._about(data)} cannot be used: {reason}")
-        elif len(rest) == 2 and rest[0] in ("metrics", "facts") and rest[1] is not None:
-            yield from self._entry(evidence[kind], rest[0], rest[1])
+        elif len(rest) == 2 and rest[0] in ("metrics", "facts"):
+            known = evidence[kind].metrics if rest[0] == "metrics" else evidence[kind].facts
+            yield from self._entry(kind, rest[0].removesuffix("s"), known, rest[1])
 
-    def _entry(self, evidence: EvidenceFacts, field: str, name: str) -> Iterator[Gap]:
-        known: Mapping[str, object] = getattr(evidence, field)
-        value = known.get(name)
-        # A number that is none is never shown to a rule: it would answer every comparison with False.
-        if value is None or (isinstance(value, float) and not math.isfinite(value)):
-            close = nearest(name, known)
-            also = f"; it has {close!r}" if close else ""
-            yield Gap(Outcome.MISSING, f"{evidence.kind} has no {field.removesuffix('s')} {name!r}{also}")
+    def _entry(self, owner: str, what: str, known: Mapping[str, object], name: str | None) -> Iterator[Gap]:
+        """A metric or fact that is not there; of all of them, if the rule looks at all."""
+        if name is None and not known:
+            yield Gap(Outcome.MISSING, f"{owner} has no {what}s at all")
+        for one in known if name is None else (name,):
+            value = known.get(one)
+            # A number that is none is never shown to a rule: it would answer every comparison with False.
+            if value is None or (isinstance(value, float) and not math.isfinite(value)):
+                close = nearest(one, [other for other in known if other != one])
+                also = f"; it has {close!r}" if close else ""
+                yield Gap(Outcome.MISSING, f"{owner} has no {what} {one!r}{also}")
 
     def _about(self, data: DataFacts | None) -> str:
         """What evidence is about, in words."""

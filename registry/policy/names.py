@@ -22,6 +22,11 @@ from registry.policy.syntax import Node, NodeType, Tree
 Path = tuple[str | None, ...]
 
 EVIDENCE = "evidence"
+CHAMPION = "champion"
+# A key that the item of the rule names, `metrics[item.metric]`: known when the item is.
+ITEM_METRIC = "\0item.metric"
+# In the place of a root: a key of the mapping whose path follows, or a list of some of its keys.
+_KEY, _KEYS = "\0key", "\0keys"
 _WHOLE = {type_name(DataFacts): ("data", None), type_name(TargetFacts): ("targets", None)}
 _EVIDENCE = type_name(EvidenceFacts)
 _MEASURED = ("metrics", "facts")
@@ -156,10 +161,25 @@ class _Reader:
         self.keyed = self.keyed or self._tree.type_of(container).HasField("map_type")
         base = self.visit(container, bound, keyed=True)
         self.visit(key, bound)
+        return (*base, self._key_of(container, key, base, bound)) if base else None
+
+    def _key_of(self, container: Node, key: Node, base: Path, bound: Mapping[str, Path | None]) -> str | None:
+        """The name of an entry; None for any of them, where the key is certain to be there."""
         name = self._tree.literal(key)
         if name is None and _is_evidence_map(self._tree.type_of(container)):
             self._object(key, "evidence must be named by a literal", "write evidence['check.bias']")
-        return (*base, name) if base else None
+        if name is not None or not _is_measured(base):
+            return name
+        if (
+            key.HasField("select")
+            and key.select.field == "metric"
+            and key.select.operand.ident.name == "item"
+        ):
+            return ITEM_METRIC
+        if not key.HasField("ident") or bound.get(key.ident.name.lstrip(".")) != (_KEY, *base):
+            hint = "write metrics['f1'], item.metric with `each: targets`, or loop over the metrics"
+            self._object(key, "what is looked up here cannot be traced to a name", hint)
+        return None
 
     def _membership(self, key: Node, container: Node, bound: Mapping[str, Path | None]) -> None:
         """`key in container`: to ask whether evidence is there is to ask for it."""
@@ -167,7 +187,7 @@ class _Reader:
         self.visit(key, bound)
         kind = self._tree.type_of(container)
         name = self._tree.literal(key)
-        measured = base is not None and EVIDENCE in base[:-1] and base[-1] in _MEASURED
+        measured = base is not None and _is_measured(base)
         if name is None and (_is_evidence_map(kind) or measured):
             self._object(key, "only a literal can be looked for in evidence", "write 'f1' in ...metrics")
         elif kind.HasField("map_type") and name is not None:
@@ -184,20 +204,51 @@ class _Reader:
                 loop.range, f"the loop variable {loop.variable!r} hides what a gate sees", "rename it"
             )
         kind = self._tree.type_of(loop.range)
-        element = (*over, None) if over and kind.HasField("list_type") else None
+        element = self._element(over, kind)
         inner = {**bound, loop.variable: element, loop.accumulator: None}
         for part in (loop.start, loop.condition, loop.step):
             self.visit(part, inner)
         self.visit(loop.result, inner)
-        same = self._tree.type_of(loop.result) == kind and kind.HasField("list_type")
-        return over if same else None
+        if over and _keeps_variable(loop):
+            return (_KEYS, *over) if kind.HasField("map_type") else over
+        return None
+
+    def _element(self, over: Path | None, kind: NodeType) -> Path | None:
+        """The path of what a loop's variable stands for."""
+        if not over:
+            return None
+        if over[0] == _KEYS:
+            return (_KEY, *over[1:])
+        if kind.HasField("list_type"):
+            return (*over, None)
+        if _is_measured(over):
+            self.paths.add((*over, None))  # every entry is looked at: each must be a number, and there be one
+        return (_KEY, *over)
 
     def _note(self, path: Path) -> None:
-        if path[0] in (EVIDENCE, "data", "targets", "item") and path != (EVIDENCE,):
+        if path[0] in (EVIDENCE, CHAMPION, "data", "targets", "item") and path != (EVIDENCE,):
             self.paths.add(path)
 
     def _object(self, node: Node, message: str, hint: str = "") -> None:
         self.problems.append(problem_at(self._text, self._tree.position(node), message, hint))
+
+
+def _is_measured(path: Path) -> bool:
+    """Whether a path leads to a mapping of what was measured: its entries may be missing."""
+    owned = EVIDENCE in path[:-1] or path[0] == CHAMPION
+    return owned and path[-1] in _MEASURED
+
+
+def _keeps_variable(loop: Node) -> bool:
+    """Whether a loop gathers some of what it runs over, as it is: `filter`, not `map`."""
+    choice = loop.step.call
+    if choice.function != "_?_:_":
+        return False
+    gathered = choice.args[1].call
+    if gathered.function != "_+_":
+        return False
+    added = gathered.args[1].list.elements
+    return len(added) == 1 and added[0].ident.name == loop.variable
 
 
 def _is_evidence_map(kind: NodeType) -> bool:

@@ -52,7 +52,8 @@ class Match:
     Attributes:
         to: Stages that are entered, or guarded aliases as `@NAME`.
         origin: Stages that are left; empty for any. An open step is governed only if its origin is named.
-        when: CEL over `subject`, `to`, `now`, `approvals`, `deployments` and `params`; empty for always.
+        when: CEL over `subject`, `to`, `now`, `actor`, `approvals`, `champion.exists` and `params`: not over
+            what was measured; empty for always.
     """
 
     to: tuple[str, ...]

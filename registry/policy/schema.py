@@ -77,7 +77,7 @@ class Schema:
         """One of our objects as its message.
 
         Raises:
-            ValueError: A time without a zone, or a text that is no Unicode.
+            ValueError: A time without a zone, a number that is none, or a text that is no Unicode.
             TypeError: A value of another type than its field's.
         """
         cls: type = type(value)
@@ -121,9 +121,11 @@ def schema() -> Schema:
     return Schema()
 
 
-def _finite(value: float) -> float | None:
-    # NaN answers every comparison with False, so `!(x > limit)` would pass: it is as good as not there.
-    return value if math.isfinite(value) else None
+def _finite(value: float) -> float:
+    # NaN answers every comparison with False, so `!(x > limit)` would pass; left out, it would be seen as 0.
+    if not math.isfinite(value):
+        raise ValueError(f"a number is {value}")
+    return value
 
 
 def _finite_items(values: Mapping[str, float]) -> dict[str, float]:

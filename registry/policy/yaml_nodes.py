@@ -232,17 +232,36 @@ class Source:
         self.problems.append(BadDocument(message, file=self.file, line=line, column=column, hint=hint))
 
     def _within(self, node: Node, line: int, column: int) -> tuple[int, int]:
-        """Where a scalar's line and column stand in the file: exact if it is written there as it is."""
-        start = node.start_mark
-        if getattr(node, "style", None) == "|":
+        """Where a scalar's line and column stand in the file."""
+        start, style = node.start_mark, getattr(node, "style", None)
+        if style == "|":
             first = next((text for text in self.text.splitlines()[start.line + 1 :] if text.strip()), "")
             written = next((text for text in node.value.splitlines() if text.strip()), "")
             return start.line + 1 + line, _lead(first) - _lead(written) + column
         raw = self.text[start.index : node.end_mark.index]
-        offset = raw.find(node.value)
-        if offset < 0 or "\n" in raw:
+        before = "".join(node.value.splitlines(keepends=True)[: line - 1])
+        offset = len(before) + column - 1
+        head = raw.find("\n") + 1 if style == ">" else 0
+        if style in (None, ">"):
+            # Folding changes nothing but blanks: the same character has as many others before it.
+            found = _nth(raw, head, sum(not c.isspace() for c in node.value[:offset]))
+        else:
+            at = raw.find(node.value)
+            found = -1 if at < 0 or "\n" in raw else at + offset
+        if found < 0:
             return start.line + 1, start.column + 1
-        return start.line + 1, start.column + offset + column
+        place = start.index + found
+        return self.text.count("\n", 0, place) + 1, place - self.text.rfind("\n", 0, place)
+
+
+def _nth(text: str, start: int, number: int) -> int:
+    """Offset of the character that has `number` others before it, blanks not counted; -1 if there is none."""
+    for offset in range(start, len(text)):
+        if not text[offset].isspace():
+            if number == 0:
+                return offset
+            number -= 1
+    return -1
 
 
 def _lead(text: str) -> int:

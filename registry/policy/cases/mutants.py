@@ -68,7 +68,7 @@ def mutants_of(policy: GatePolicy) -> Iterator[Mutant]:
 
 
 def bare(policy: GatePolicy, rules: Sequence[Validation]) -> GatePolicy:
-    """A policy with some rules, of which only what decides is kept: it is judged often and shown to nobody."""
+    """A policy with some rules, of which only what decides is kept: it is judged often, shown to nobody."""
     kept = tuple(replace(rule, value="", limit="", message_expression="") for rule in rules)
     return replace(policy, validations=kept, title="", description="", controls=())
 
@@ -115,7 +115,7 @@ def values_near(value: ParamValue) -> Iterator[ParamValue]:
     """Values next to a parameter's: numbers a little up and down, truth values turned, texts changed."""
     if isinstance(value, tuple):
         for place in range(len(value)):
-            yield value[:place] + value[place + 1 :]  # type: ignore[misc]
+            yield value[:place] + value[place + 1 :]  # type: ignore[misc,operator]
     elif isinstance(value, bool):
         yield not value
     elif isinstance(value, float):

@@ -191,7 +191,7 @@ def test_an_error_says_file_line_column_and_the_nearest_name() -> None:
         ("|\n      to == 'x' &&\n        subject.stge == ''", 8, 16),
         ("|-\n      subject.stge == ''", 7, 14),
         ("|\n\n        to == '' &&\n      \n        subject.stge == ''", 10, 16),
-        (">-\n      to == 'x' &&\n      subject.stge == ''", 6, 17),
+        (">-\n      to == 'x' &&\n      subject.stge == ''", 8, 14),
         ("\"subject.\\x73tge == ''\"", 6, 17),
         ("to == 'é日' && subject.stge == ''", 6, 38),
     ],

@@ -135,7 +135,7 @@ def test_a_metric_that_is_no_number_is_missing() -> None:
 
 
 def test_a_key_that_is_computed_and_not_there_is_missing() -> None:
-    result = judge_one("evidence['check.bias'].metrics[to] <= 0.1")
+    result = judge_one("subject.design[to] == ''")
     assert (result.outcome, result.message) == (Outcome.MISSING, "there is no 'deployed'")
 
 

@@ -23,6 +23,12 @@ def test_every_class_within_reach_of_a_dossier_is_seen() -> None:
         "TargetFacts",
         "ApprovalFacts",
         "DeploymentFacts",
+        "ActorFacts",
+        "WaiverFacts",
+        "FindingFacts",
+        "RiskFacts",
+        "SignatureFacts",
+        "ChampionFacts",
     }
 
 
