@@ -26,6 +26,7 @@ from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables.base import now
 
 if TYPE_CHECKING:
+    from registry.api.gate import GateApi
     from registry.api.ledger import LedgerApi
     from registry.api.people import PeopleApi
     from registry.policy import GateBinding, GatePolicy
@@ -163,6 +164,13 @@ class Registry:
         from registry.api.ledger import LedgerApi
 
         return LedgerApi(self._opened)
+
+    @property
+    def gate(self) -> GateApi:
+        """Policies published, put in force, taken out of it, and replayed."""
+        from registry.api.gate import GateApi
+
+        return GateApi(self._opened)
 
     @property
     def people(self) -> PeopleApi:

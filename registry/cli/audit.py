@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import click
 
 from registry.cli.ledger import checkpoint, key, prove, verifier, witness
 from registry.cli.render import facts, table
-from registry.cli.shell import COUNT, Shell, example, with_shell
-from registry.errors import BadInput
+from registry.cli.shell import COUNT, Shell, example, time_of, with_shell
 
 
 @click.group()
@@ -32,7 +29,7 @@ def log(
 ) -> None:
     """Print ledger entries."""
     found = shell.registry().log(
-        subjects=subjects, actor=by, action=action, since=_time(since), until=_time(until), limit=limit
+        subjects=subjects, actor=by, action=action, since=time_of(since), until=time_of(until), limit=limit
     )
     rows = [(row.index, row.at, row.actor, row.action, row.subject, row.text) for row in found]
     shell.answer(found, lambda: table(["entry", "when", "who", "action", "subject", "happened"], rows))
@@ -63,16 +60,6 @@ def verify(shell: Shell, artifacts: bool) -> int:
 
     shell.answer({"ok": found.ok, "audit": found}, say)
     return 0 if found.ok else 4
-
-
-def _time(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{text!r} is no time", hint="write it like 2026-05-01T12:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 for command in (key, checkpoint, witness, prove, verifier):

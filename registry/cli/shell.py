@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from registry.api import Registry
 
 
@@ -42,6 +45,15 @@ class Shell:
         if not unchecked:
             opened.check()
         return opened
+
+    def registry_if_any(self) -> Registry | None:
+        """The registry, or None where there is none and none was named; an unusable one is an error."""
+        from registry.storage.home import Home
+
+        named = self._home or self._database or os.environ.get("PHASEGATE_DATABASE")
+        if not named and not (Home.at().root / "registry.db").exists():
+            return None
+        return self.registry()
 
     def answer(self, value: Any, say: Callable[[], None]) -> None:
         """Print `value` as JSON if that was asked for, else let `say` print it for people."""
@@ -92,6 +104,25 @@ def with_shell(function: Callable[..., Any]) -> Callable[..., Any]:
 def example(*lines: str) -> str:
     """A help epilog with examples, one per line."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def time_of(text: str) -> datetime | None:
+    """A time that somebody typed; None for an empty text.
+
+    Raises:
+        BadInput: It is none.
+    """
+    from datetime import UTC, datetime
+
+    from registry.errors import BadInput
+
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{text!r} is no time", hint="write it like 2026-05-01T12:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def pairs(values: Sequence[str], what: str) -> dict[str, str]:

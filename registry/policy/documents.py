@@ -52,6 +52,7 @@ class ReadFile:
         self._bindings: list[ReadBinding] = []
         self.policies: list[GatePolicy] = []
         self.cases: list[Node] = []
+        self.lifecycles: list[Node] = []
         for node in self.source.documents():
             self._read(_kind_of(self.source, node), node)
 
@@ -100,6 +101,7 @@ class ReadFile:
         elif kind == "GateBinding" and (binding := self._reader.binding(node)):
             self._bindings.append(binding)
         elif kind == "Lifecycle":
+            self.lifecycles.append(node)
             read_lifecycle(self.source, node)
         elif kind == "PolicyCases":
             self.cases.append(node)

@@ -44,6 +44,7 @@ class Names:
         constants: Function, literal argument and offset of calls that can be tried out at once.
         problems: Evidence that is read without being named, and other ways to fool a gate.
         keyed: Whether an entry of some mapping is looked up, which may not be there.
+        fields: What is read of which class, as `SubjectFacts.tags`; variables as `Dossier.champion`.
         can_fail: Whether an operation on what the dossier holds may fail: `list[0]`, `int(text)`, `1 / n`.
     """
 
@@ -53,6 +54,7 @@ class Names:
     problems: tuple[Problem, ...]
     keyed: bool = False
     can_fail: bool = False
+    fields: frozenset[str] = frozenset()
 
 
 def names_in(tree: Tree, text: str, taken: Collection[str]) -> Names:
@@ -72,6 +74,7 @@ def names_in(tree: Tree, text: str, taken: Collection[str]) -> Names:
         tuple(reader.problems),
         reader.keyed,
         reader.can_fail,
+        frozenset(reader.fields),
     )
 
 
@@ -85,6 +88,7 @@ class _Reader:
         self.constants: list[tuple[str, str, int]] = []
         self.problems: list[Problem] = []
         self.keyed = False
+        self.fields: set[str] = set()
         self.can_fail = False
 
     def visit(self, node: Node, bound: Mapping[str, Path | None], *, keyed: bool = False) -> Path | None:
@@ -117,9 +121,12 @@ class _Reader:
             if name in bound:
                 return bound[name]
             self.roots.add(name)
+            self.fields.add(f"Dossier.{name}")
             return (name,)
         if node.HasField("select"):
             base = self.visit(node.select.operand, bound, keyed=True)
+            owner = self._tree.type_of(node.select.operand).message_type
+            self.fields.add(f"{owner.rpartition('.')[2]}.{node.select.field}")
             if base is None and self._tree.type_of(node.select.operand).HasField("map_type"):
                 self._object(node, *_UNTRACED)
             return (*base, node.select.field) if base else None

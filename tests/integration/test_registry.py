@@ -384,6 +384,12 @@ def test_a_deployment_that_does_not_answer_says_so(at: At) -> None:
 # -- policies ------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def ruling(at: At) -> Registry:
+    """With loans/1, for an admin: nobody else decides what is in force."""
+    return at("planned").acting("root")
+
+
 def policy(limit: float, name: str = "small") -> GatePolicy:
     return GatePolicy(
         name=name,
@@ -404,46 +410,46 @@ def binding(action: Action, **params: float) -> GateBinding:
     return GateBinding(name="small", policy="small", action=action, params=params)
 
 
-def test_a_policy_in_force_judges_the_next_step(planned: Registry) -> None:
-    planned.publish([policy(10)], [binding(Action.DENY)])
-    (blocking,) = planned.promote(REF, "prepared").verdict.blocking
+def test_a_policy_in_force_judges_the_next_step(ruling: Registry) -> None:
+    ruling.publish([policy(10)], [binding(Action.DENY)])
+    (blocking,) = ruling.promote(REF, "prepared").verdict.blocking
     assert (blocking.rule, blocking.message) == ("small/rows", "too many rows")
-    view = planned.policy("small")
+    view = ruling.policy("small")
     assert (view.stages, view.rules, view.bindings) == (["prepared"], ["rows"], {"small": "deny"})
     # The same name again ends what was bound before.
-    planned.publish([], [binding(Action.DENY, most=1000)])
-    assert planned.promote(REF, "prepared").allowed
-    assert [entry.action for entry in planned.log(subjects=["binding:small"])] == [
+    ruling.publish([], [binding(Action.DENY, most=1000)])
+    assert ruling.promote(REF, "prepared").allowed
+    assert [entry.action for entry in ruling.log(subjects=["binding:small"])] == [
         "policy-bound",
         "policy-unbound",
         "policy-bound",
     ]
-    assert planned.verify().ok
+    assert ruling.verify().ok
 
 
-def test_a_warning_does_not_stop_anybody(planned: Registry) -> None:
-    planned.publish([policy(10)], [binding(Action.WARN)])
-    decision = planned.promote(REF, "prepared")
+def test_a_warning_does_not_stop_anybody(ruling: Registry) -> None:
+    ruling.publish([policy(10)], [binding(Action.WARN)])
+    decision = ruling.promote(REF, "prepared")
     assert decision.allowed
     assert [r.outcome for r in decision.verdict.results if r.rule == "small/rows"] == ["fail"]
 
 
-def test_the_newest_policy_of_a_name_is_bound_and_the_old_one_kept(planned: Registry, at: At) -> None:
-    planned.publish([policy(10)], [binding(Action.DENY)])
-    planned.publish([policy(10)], [])  # again: nothing happens
-    assert len(planned.log(subjects=["policy:small"])) == 1
-    planned.publish([policy(1000)], [binding(Action.DENY)])
-    assert planned.policy("small").digest == policy(1000).digest
-    assert planned.promote(REF, "prepared").allowed
+def test_the_newest_policy_of_a_name_is_bound_and_the_old_one_kept(ruling: Registry) -> None:
+    ruling.publish([policy(10)], [binding(Action.DENY)])
+    ruling.publish([policy(10)], [])  # again: nothing happens
+    assert len(ruling.log(subjects=["policy:small"])) == 1
+    ruling.publish([policy(1000)], [binding(Action.DENY)])
+    assert ruling.policy("small").digest == policy(1000).digest
+    assert ruling.promote(REF, "prepared").allowed
 
 
-def test_a_binding_needs_its_policy(planned: Registry) -> None:
-    size = planned.verify().size
+def test_a_binding_needs_its_policy(ruling: Registry) -> None:
+    size = ruling.verify().size
     with pytest.raises(NotFound, match="there is no published policy 'nothing'"):
-        planned.publish([policy(10)], [GateBinding(name="x", policy="nothing", action=Action.DENY)])
-    assert planned.verify().size == size
+        ruling.publish([policy(10)], [GateBinding(name="x", policy="nothing", action=Action.DENY)])
+    assert ruling.verify().size == size
     with pytest.raises(NotFound, match="there is no policy 'small'"):
-        planned.policy("small")
+        ruling.policy("small")
 
 
 def test_a_policy_file_is_checked_against_what_a_gate_sees(planned: Registry, tmp_path: Path) -> None:

@@ -35,7 +35,12 @@ class Collected:
         return tuple(case for one in self.sets if one.policy == policy for case in one.cases)
 
 
-def collect(named: Mapping[str, str], around: Mapping[str, str], lifecycle: Lifecycle) -> Collected:
+def collect(
+    named: Mapping[str, str],
+    around: Mapping[str, str],
+    lifecycle: Lifecycle,
+    known: Iterable[GatePolicy] = (),
+) -> Collected:
     """Read policies and cases.
 
     Args:
@@ -43,6 +48,7 @@ def collect(named: Mapping[str, str], around: Mapping[str, str], lifecycle: Life
         around: Texts of files beside them, where the policies of named cases, and the cases of named
             policies, are looked for. What is wrong with anything else in them does not matter here.
         lifecycle: Whose steps the cases may take.
+        known: Policies that stand in no file, which bindings and cases may name; of one name, the last.
     """
     asked = [ReadFile(text, file, lifecycle) for file, text in named.items()]
     beside = [ReadFile(text, file, lifecycle) for file, text in around.items() if file not in named]
@@ -53,6 +59,8 @@ def collect(named: Mapping[str, str], around: Mapping[str, str], lifecycle: Life
         for policy in read.policies:
             policies.setdefault(policy.name, policy)
             files.setdefault(policy.name, read)
+    for name, policy in {policy.name: policy for policy in known}.items():
+        policies.setdefault(name, policy)
     declared = {name for read in asked for name in read.declared_policies}
     for read in asked:
         read.check_bindings(policies.values(), declared)
