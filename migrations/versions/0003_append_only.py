@@ -27,7 +27,7 @@ FROZEN = (
 )
 _ENDED_ONCE = (
     "OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL"
-    " AND NEW.id = OLD.id AND NEW.created_by = OLD.created_by"
+    " AND NEW.id = OLD.id AND NEW.created_at = OLD.created_at AND NEW.created_by = OLD.created_by"
 )
 # Rows of these are never deleted; what may change in them: condition on the old and the new row.
 KEPT = {
@@ -60,7 +60,7 @@ KEPT = {
     "group_members": f"{_ENDED_ONCE} AND NEW.actor_id = OLD.actor_id AND NEW.group_id = OLD.group_id",
     "delegations": (
         f"{_ENDED_ONCE} AND NEW.from_actor_id = OLD.from_actor_id AND NEW.to_actor_id = OLD.to_actor_id"
-        " AND NEW.role = OLD.role AND NEW.until = OLD.until"
+        " AND NEW.role = OLD.role AND NEW.until = OLD.until AND NEW.reason = OLD.reason"
     ),
     "trusted_keys": (
         f"{_ENDED_ONCE} AND NEW.keyid = OLD.keyid AND NEW.public = OLD.public AND NEW.owner_id = OLD.owner_id"

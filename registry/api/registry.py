@@ -19,6 +19,7 @@ from registry.domain.dossier import Dossier
 from registry.domain.names import check_name
 from registry.domain.references import Ref
 from registry.errors import BadDocument, BadInput, RunFailed
+from registry.storage import find
 from registry.storage.artifacts import ArtifactStore
 from registry.storage.database import Database
 from registry.storage.home import Home
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from registry.policy import GateBinding, GatePolicy
     from registry.reports.facts import ReportFacts
     from registry.storage.unit_of_work import UnitOfWork
+    from registry.usecases.aliases import AliasView
     from registry.usecases.audit import Audit
     from registry.usecases.examine import Check
     from registry.usecases.runs import RunOptions
@@ -226,14 +228,16 @@ class Registry:
     def link_data(self, ref: str, data: Mapping[str, str | None]) -> VersionView:
         """Name a version's data by role; None takes a role away."""
         with self._database.write(self.actor) as work:
-            usecases.plan.link_data(work, Ref.parse(ref), data)
-        return self.version(ref)
+            named = find.ref(work.session, ref)
+            usecases.plan.link_data(work, named, data)
+        return self.version(str(named))
 
     def design(self, ref: str, values: Mapping[str, str]) -> VersionView:
         """Record a version's design."""
         with self._database.write(self.actor) as work:
-            usecases.plan.record_design(work, Ref.parse(ref), values)
-        return self.version(ref)
+            named = find.ref(work.session, ref)
+            usecases.plan.record_design(work, named, values)
+        return self.version(str(named))
 
     def versions(self, *, model: str = "", stage: str = "") -> list[VersionView]:
         with self._database.read() as session:
@@ -241,12 +245,12 @@ class Registry:
 
     def version(self, ref: str) -> VersionView:
         with self._database.read() as session:
-            return usecases.look.version(session, Ref.parse(ref))
+            return usecases.look.version(session, find.ref(session, ref))
 
     def evidence(self, ref: str) -> list[EvidenceView]:
         """Evidence about a version's current artifact and its data, oldest first."""
         with self._database.read() as session:
-            version = usecases.look.version(session, Ref.parse(ref))
+            version = usecases.look.version(session, find.ref(session, ref))
             data = [
                 usecases.look.dataset(session, Ref.parse(found)).digest for found in version.data.values()
             ]
@@ -255,31 +259,41 @@ class Registry:
     def history(self, ref: str) -> list[EntryView]:
         """Everything that happened to a version, its runs, its data and its deployments."""
         with self._database.read() as session:
-            return usecases.log.history(session, Ref.parse(ref))
+            return usecases.log.history(session, find.ref(session, ref))
 
     # -- gates ----------------------------------------------------------------
 
     def explain(self, ref: str, to: str) -> tuple[Decision, Dossier]:
         """What the gate into a stage would say now, and what it would see."""
         with self._database.read() as session:
-            return usecases.decide.explain(session, Ref.parse(ref), to, now(), self.actor)
+            return usecases.decide.explain(session, find.ref(session, ref), to, now(), self.actor)
 
     def promote(self, ref: str, to: str) -> Decision:
         """Move a version if its gate agrees; a refusal is returned, and recorded, too."""
-        return self._decide(usecases.decide.promote, Ref.parse(ref), to)
+        return self._decide(usecases.decide.promote, ref, to)
 
     def move_alias(self, ref: str, alias: str) -> Decision:
         """Let an alias of the model point to a version, if the gate into `@alias` agrees."""
-        return self._decide(usecases.decide.move_alias, Ref.parse(ref), alias)
+        return self._decide(usecases.aliases.move_alias, ref, alias)
 
-    def _decide(self, verb: Callable[[UnitOfWork, Ref, str], Decision], ref: Ref, to: str) -> Decision:
+    def remove_alias(self, model: str, alias: str, reason: str) -> None:
+        """Take an alias away from the version that it points to, without a successor."""
+        with self._database.write(self.actor) as work:
+            usecases.aliases.remove_alias(work, model, alias, reason)
+
+    def aliases(self, model: str) -> list[AliasView]:
+        """Every setting that a model's aliases ever had, oldest first."""
+        with self._database.read() as session:
+            return usecases.aliases.settings(session, model)
+
+    def _decide(self, verb: Callable[[UnitOfWork, Ref, str], Decision], ref: str, to: str) -> Decision:
         """Decide, and decide again if what the gate looked at was written meanwhile."""
         from registry.storage.unit_of_work import Overtaken
 
         for tries in range(_TRIES, 0, -1):
             try:
                 with self._database.write(self.actor) as work:
-                    decision = verb(work, ref, to)
+                    decision = verb(work, find.ref(work.session, ref), to)
                 return replace(decision, entry=work.last_entry)
             except Overtaken:
                 if tries == 1:
@@ -288,21 +302,24 @@ class Registry:
 
     def decisions(self, ref: str) -> list[DecisionView]:
         with self._database.read() as session:
-            return usecases.look.decisions(session, Ref.parse(ref))
+            return usecases.look.decisions(session, find.ref(session, ref))
 
-    def approve(self, ref: str, to: str, reason: str = "") -> None:
-        """Say yes to a version's step, for the digest that it has now."""
-        with self._database.write(self.actor) as work:
-            usecases.approve.give_verdict(work, Ref.parse(ref), to, usecases.approve.APPROVED, reason)
+    def approve(self, ref: str, to: str, reason: str = "", *, on_behalf_of: str = "") -> None:
+        """Say yes to a version's step, for what it is now; for somebody who lends the role, if named."""
+        self._say(usecases.approve.APPROVED, ref, to, reason, on_behalf_of)
 
-    def reject(self, ref: str, to: str, reason: str) -> None:
+    def reject(self, ref: str, to: str, reason: str, *, on_behalf_of: str = "") -> None:
         """Say no to a version's step."""
+        self._say(usecases.approve.REJECTED, ref, to, reason, on_behalf_of)
+
+    def _say(self, verdict: str, ref: str, to: str, reason: str, on_behalf_of: str) -> None:
         with self._database.write(self.actor) as work:
-            usecases.approve.give_verdict(work, Ref.parse(ref), to, usecases.approve.REJECTED, reason)
+            named = find.ref(work.session, ref)
+            usecases.approve.give_verdict(work, named, to, verdict, reason, on_behalf_of=on_behalf_of)
 
     def approvals(self, ref: str) -> list[ApprovalView]:
         with self._database.read() as session:
-            return usecases.look.approvals(session, Ref.parse(ref))
+            return usecases.look.approvals(session, find.ref(session, ref))
 
     def policies(self) -> list[PolicyView]:
         with self._database.read() as session:
@@ -334,13 +351,15 @@ class Registry:
         options: RunOptions | None = None,
     ) -> int:
         """Start a plugin's run in processes of its own; returns the run's number at once."""
+        with self._database.read() as session:
+            named = find.ref(session, ref)
         return usecases.runs.start_run(
             self._database,
             self._store,
             self.home,
             self.actor,
             plugin,
-            Ref.parse(ref),
+            named,
             data=data,
             config=config,
             options=options,
@@ -366,6 +385,8 @@ class Registry:
 
     def runs(self, *, about: str = "", state: str = "", limit: int = 0) -> list[RunView]:
         with self._database.read() as session:
+            if "@" in about:
+                about = str(find.ref(session, about))
             return usecases.look.runs(session, about=about, state=state, limit=limit)
 
     def run_of(self, number: int) -> RunView:
@@ -397,7 +418,7 @@ class Registry:
 
     def deployments(self, ref: str | None = None) -> list[DeploymentView]:
         with self._database.read() as session:
-            return usecases.look.deployments(session, Ref.parse(ref) if ref else None)
+            return usecases.look.deployments(session, find.ref(session, ref) if ref else None)
 
     def deployment(self, number: int) -> DeploymentView:
         with self._database.read() as session:
@@ -463,4 +484,4 @@ class Registry:
         from registry.reports.gather import gather
 
         with self._database.read() as session:
-            return gather(session, Ref.parse(ref), now())
+            return gather(session, find.ref(session, ref), now())

@@ -33,8 +33,14 @@ def plugin_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 
 
 def version_refs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Model versions of the registry in reach."""
-    return _known(ctx, incomplete, lambda registry: [version.ref for version in registry.versions()])
+    """Model versions of the registry in reach, by number and by alias."""
+
+    def look(registry: Registry) -> list[str]:
+        found = registry.versions()
+        aliases = [f"{row.ref.rpartition('/')[0]}@{alias}" for row in found for alias in row.aliases]
+        return [row.ref for row in found] + aliases
+
+    return _known(ctx, incomplete, look)
 
 
 def dataset_refs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -22,7 +22,7 @@ def gate() -> None:
 
 @gate.command(epilog=example("phasegate gate explain loans/1 deployed"))
 @click.argument("ref", metavar="MODEL/N", shell_complete=version_refs)
-@click.argument("stage", shell_complete=stages)
+@click.argument("stage", metavar="STAGE|@ALIAS", shell_complete=stages)
 @with_shell
 def explain(shell: Shell, ref: str, stage: str) -> int:
     """Say, rule by rule, what the gate into STAGE would answer now. Changes nothing; exits with 1 for no."""
@@ -44,12 +44,15 @@ def explain(shell: Shell, ref: str, stage: str) -> int:
 def promote(shell: Shell, ref: str, stage: str) -> int:
     """Move a version to a stage, if its gate agrees. Exits with 1 if it does not; both are recorded."""
     decision = shell.registry().promote(ref, stage)
+    allowed = f"Promoted: {decision.ref} is {decision.to}."
+    return answer_decision(shell, decision, allowed, f"Refused: {decision.ref} stays {decision.origin}.")
+
+
+def answer_decision(shell: Shell, decision: Decision, allowed: str, refused: str) -> int:
+    """Tell a recorded decision, beginning with one of two sentences; returns the exit code."""
 
     def say() -> None:
-        if decision.allowed:
-            click.echo(f"Promoted: {decision.ref} is {decision.to}. {_tally(decision)}")
-        else:
-            click.echo(f"Refused: {decision.ref} stays {decision.origin}. {_tally(decision)}")
+        click.echo(f"{allowed if decision.allowed else refused} {_tally(decision)}")
         _say_results(decision, every=False)
         click.echo(f"Decision {decision.id} is in the ledger as entry {decision.entry}.")
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from registry.cli.alias import alias
 from registry.cli.completion import stages, version_refs
 from registry.cli.render import facts, table
-from registry.cli.shell import Shell, example, pairs, with_shell
+from registry.cli.shell import Shell, example, pairs, plain, with_shell
 from registry.domain.digests import short
+
+if TYPE_CHECKING:
+    from registry.usecases.views import ApprovalView
 
 
 @click.group()
@@ -89,27 +95,37 @@ def list_(shell: Shell, stage: str, name: str) -> None:
     """List model versions."""
     found = shell.registry().versions(stage=stage, model=name)
     rows = [
-        (row.ref, row.stage, row.system, row.risk_tier, row.targets, short(row.artifact), row.created_at)
+        (
+            row.ref,
+            row.stage,
+            [f"@{alias}" for alias in row.aliases],
+            row.system,
+            row.risk_tier,
+            row.targets,
+            short(row.artifact),
+            row.created_at,
+        )
         for row in found
     ]
-    shell.answer(
-        found, lambda: table(["version", "stage", "system", "risk", "targets", "artifact", "planned"], rows)
-    )
+    columns = ["version", "stage", "aliases", "system", "risk", "targets", "artifact", "planned"]
+    shell.answer(found, lambda: table(columns, rows))
 
 
 @model.command(epilog=example("phasegate model show spam/1"))
 @click.argument("ref", metavar="MODEL/N", shell_complete=version_refs)
 @with_shell
 def show(shell: Shell, ref: str) -> None:
-    """Show one version, and the evidence about what it is now."""
+    """Show one version, the evidence about what it is now, and who approved it."""
     registry = shell.registry()
-    found, evidence = registry.version(ref), registry.evidence(ref)
+    found = registry.version(ref)
+    evidence, approvals = registry.evidence(found.ref), registry.approvals(found.ref)
 
     def say() -> None:
         facts(
             {
                 "version": found.ref,
                 "stage": found.stage,
+                "aliases": [f"@{alias}" for alias in found.aliases],
                 "system": f"{found.system} ({found.risk_tier} risk)",
                 "purpose": found.purpose,
                 "task": found.task,
@@ -126,8 +142,12 @@ def show(shell: Shell, ref: str) -> None:
             click.echo()
             rows = [(row.kind, row.status, row.summary or row.metrics, row.run) for row in evidence]
             table(["evidence", "status", "found", "run"], rows)
+        if approvals:
+            click.echo()
+            columns = ["who", "for", "said", "to", "independent", "counts", "reason", "when"]
+            table(columns, [_word(given) for given in approvals])
 
-    shell.answer({**_plain(found), "evidence": evidence}, say)
+    shell.answer({**plain(found), "evidence": evidence, "approvals": approvals}, say)
 
 
 @model.command(epilog=example("phasegate model history spam/1"))
@@ -140,7 +160,18 @@ def history(shell: Shell, ref: str) -> None:
     shell.answer(found, lambda: table(["entry", "when", "who", "what", "happened"], rows))
 
 
-def _plain(value: object) -> dict[str, object]:
-    from registry.cli.shell import plain
+def _word(given: ApprovalView) -> tuple[object, ...]:
+    changed = ", ".join(given.changed) or "the version"
+    return (
+        given.actor,
+        given.on_behalf_of,
+        given.verdict,
+        given.to,
+        given.independent,
+        "yes" if given.current else f"stale: {changed} changed",
+        given.reason,
+        given.at,
+    )
 
-    return dict(plain(value))
+
+model.add_command(alias)

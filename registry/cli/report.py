@@ -38,7 +38,7 @@ def report(shell: Shell, ref: str, form: str, output: str) -> None:
     if output == "-":
         click.echo(text)
         return
-    path = Path(output) if output else registry.home.reports / f"{ref.replace('/', '-')}.{form}"
+    path = Path(output) if output else registry.home.reports / f"{facts.subject.ref.replace('/', '-')}.{form}"
     try:
         write_atomically(path.absolute(), text.encode())
     except OSError as cause:

@@ -249,11 +249,16 @@ class DelegationEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class AliasMoved(Event):
-    """An alias points to a version now; to none if `version` is empty."""
+    """An alias points to a version now; to none if `version` is empty. It pointed to `before`.
+
+    What it is taken away from hears of it in an entry of its own.
+    """
 
     alias: str
     version: str
     decision: int
+    before: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

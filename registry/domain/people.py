@@ -27,3 +27,9 @@ ROLES: Mapping[str, str] = {
 
 # What somebody is to whom nothing was granted.
 DEFAULT_ROLE = DEVELOPER
+
+# How an embedded registry knows who acts.
+EMBEDDED_TRUST = (
+    "an embedded registry trusts the operating system's user: "
+    "whoever can write its files, or its database, can act as anybody"
+)

@@ -286,8 +286,8 @@ def _approvals(session: Session, ref: Ref, dossier: Dossier, index: _Index) -> l
             reason=found.reason,
             at=found.at,
             digest=found.digest,
-            current=found.current,
-            independent=found.actor not in dossier.subject.developers,
+            current=found.digest == dossier.subject.digest,
+            independent=found.independent,
             entry=index.verdict(found.actor, found.at),
         )
         for found in look.approvals(session, ref)

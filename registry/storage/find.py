@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from registry.domain.names import nearest
-from registry.domain.references import Ref
+from registry.domain.references import AliasRef, Ref, parse_reference
 from registry.errors import NotFound
 from registry.storage.tables import (
     ActorRow,
+    AliasRow,
     Dataset,
     DatasetParent,
     DatasetVersion,
+    GroupRow,
     Model,
     Run,
     System,
@@ -36,6 +38,15 @@ _DATA = (
     .options(joinedload(VersionData.dataset_version).joinedload(DatasetVersion.dataset))
     .where(VersionData.version_id == bindparam("version_id"))
     .order_by(VersionData.role)
+)
+_NEWEST_ALIAS = (
+    select(func.max(AliasRow.id)).where(AliasRow.model_id == bindparam("model_id")).group_by(AliasRow.name)
+)
+_ALIASES = (
+    select(AliasRow.name, AliasRow.version_id, Version.number, Version.artifact_digest)
+    .join(Version, Version.id == AliasRow.version_id)
+    .where(AliasRow.id.in_(_NEWEST_ALIAS))
+    .order_by(AliasRow.name)
 )
 
 
@@ -64,6 +75,64 @@ def actor(session: Session, name: str) -> ActorRow:
         hint = _near(session, name, ActorRow, "phasegate people list")
         raise NotFound(f"nobody is called {name!r} here", hint=hint)
     return row
+
+
+def group(session: Session, name: str) -> GroupRow:
+    """A group of people by name.
+
+    Raises:
+        NotFound: There is none; the nearest name is in the hint.
+    """
+    row = session.scalar(select(GroupRow).where(GroupRow.name == name))
+    if row is None:
+        hint = _near(session, name, GroupRow, "phasegate people group add NAME")
+        raise NotFound(f"there is no group {name!r}", hint=hint)
+    return row
+
+
+def model(session: Session, name: str, *, lock: bool = False) -> Model:
+    """A model by name; locked until the transaction ends if asked.
+
+    Raises:
+        NotFound: There is none; the nearest name is in the hint.
+    """
+    query = select(Model).where(Model.name == name)
+    row = session.scalar(query.with_for_update() if lock else query)
+    if row is None:
+        hint = _near(session, name, Model, "phasegate model plan NAME")
+        raise NotFound(f"there is no model {name!r}", hint=hint)
+    return row
+
+
+def ref(session: Session, text: str) -> Ref:
+    """What a reference names: `loans/3` as it is, `loans@champion` as the alias points now.
+
+    Every command that takes a version comes through here, in the transaction in which it works: so an alias
+    means the same version from the first statement to the last.
+
+    Raises:
+        BadReference, BadName: It cannot be read.
+        NotFound: No such model, or no alias of that name points to a version; the nearest is in the hint.
+    """
+    named = parse_reference(text)
+    if isinstance(named, Ref):
+        return named
+    of = model(session, named.name)
+    pointing = aliases_of(session.connection(), of.id)
+    for row in pointing:
+        if row.name == named.alias:
+            return Ref(named.name, row.number)
+    known = [str(AliasRef(named.name, row.name)) for row in pointing]
+    close = nearest(str(named), known)
+    raise NotFound(
+        f"{named} points to no version",
+        hint=f"did you mean {close!r}?" if close else f"phasegate model alias {named.name}/N {named.alias}",
+    )
+
+
+def aliases_of(connection: Connection, model_id: int) -> Sequence[Row[str, int | None, int, str | None]]:
+    """Where each alias of a model points now: name, version_id, number, artifact_digest; by name."""
+    return connection.execute(_ALIASES, {"model_id": model_id}).all()
 
 
 def version(session: Session, ref: Ref, *, lock: bool = False) -> Version:

@@ -1,9 +1,9 @@
-"""Who may do what, at one moment."""
+"""Who may do what, as it stands; when a loan has ended is judged by a moment that the caller names."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, literal, null, select, union_all
@@ -48,33 +48,38 @@ class Standing:
 
     Attributes:
         granted: Roles of their own.
-        lent: Role -> who lends it to them.
+        lent: Role -> who lend it to them, sorted.
         groups: Names.
     """
 
     granted: frozenset[str] = frozenset()
-    lent: Mapping[str, str] | None = None
+    lent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """By grant or delegation, sorted; the default role for somebody who has none."""
-        return tuple(sorted({*self.granted, *(self.lent or {})})) or (DEFAULT_ROLE,)
+        """By grant or delegation, sorted; the default role is everybody's to whom none was granted."""
+        return tuple(sorted({*(self.granted or {DEFAULT_ROLE}), *self.lent}))
 
 
 def standings(connection: Connection, names: Collection[str], at: datetime) -> dict[str, Standing]:
     """What each of some people is; everybody who is asked for is in the answer."""
     granted: dict[str, set[str]] = {name: set() for name in names}
-    lent: dict[str, dict[str, str]] = {name: {} for name in names}
+    lent: dict[str, dict[str, list[str]]] = {name: {} for name in names}
     groups: dict[str, list[str]] = {name: [] for name in names}
     if names:
         for name, what, value, lender in connection.execute(_STANDING, {"names": list(names), "at": at}):
             if what == "role":
                 granted[name].add(value)
             elif what == "lent":
-                lent[name][value] = lender
+                lent[name].setdefault(value, []).append(lender)
             else:
                 groups[name].append(value)
     return {
-        name: Standing(frozenset(granted[name]), lent[name], tuple(sorted(groups[name]))) for name in granted
+        name: Standing(
+            frozenset(granted[name]),
+            {role: tuple(sorted(set(lenders))) for role, lenders in lent[name].items()},
+            tuple(sorted(groups[name])),
+        )
+        for name in granted
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from registry.usecases import (
+        aliases,
         approve,
         audit,
         datasets,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "aliases",
     "approve",
     "audit",
     "datasets",

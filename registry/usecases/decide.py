@@ -8,15 +8,17 @@ from sqlalchemy.orm import Session
 
 from registry.domain.decision import Decision, Verdict
 from registry.domain.dossier import Dossier
-from registry.domain.events import AliasMoved, StageDecided
-from registry.domain.names import check_name
+from registry.domain.events import StageDecided
+from registry.domain.lifecycle import Step
+from registry.domain.names import check_name, did_you_mean
 from registry.domain.references import Ref
+from registry.errors import NoSuchStage, NoSuchTransition
 from registry.policy import decide
 from registry.storage import find
 from registry.storage.dossiers import as_json, build_dossier
 from registry.storage.gates import bound_policies
 from registry.storage.lifecycles import current_lifecycle
-from registry.storage.tables import AliasRow, DecisionRow, TransitionRow, Version
+from registry.storage.tables import DecisionRow, TransitionRow, Version
 from registry.storage.unit_of_work import UnitOfWork
 
 
@@ -46,6 +48,8 @@ def promote(work: UnitOfWork, ref: Ref, to: str) -> Decision:
         NoSuchStage, NoSuchTransition: It cannot go there from where it is.
         Overtaken: At commit: something that the gate looked at was written meanwhile.
     """
+    if to.startswith("@"):
+        raise NoSuchStage(f"{to} is an alias", hint=f"phasegate model alias {ref} {to[1:]}")
     version, decision = decide_step(work, ref, to)
     if decision.allowed:
         version.stage = to
@@ -59,34 +63,7 @@ def promote(work: UnitOfWork, ref: Ref, to: str) -> Decision:
                 created_by=work.actor.id,
             )
         )
-    work.record(_decided(decision))
-    return decision
-
-
-def move_alias(work: UnitOfWork, ref: Ref, alias: str) -> Decision:
-    """Let an alias of the model point to a version, if the gate into `@alias` agrees.
-
-    The lifecycle says which aliases are guarded; any other moves freely, and is recorded as well.
-
-    Raises:
-        NotFound: No such version.
-        BadName: The alias could not be stored.
-    """
-    check_name(alias, "the alias")
-    version, decision = decide_step(work, ref, f"@{alias}")
-    if decision.allowed:
-        work.append(
-            AliasRow(
-                model_id=version.model_id,
-                name=alias,
-                version_id=version.id,
-                decision_id=decision.id,
-                created_at=work.at,
-                created_by=work.actor.id,
-            )
-        )
-        work.record(AliasMoved(f"model:{ref}", alias, str(ref), decision.id))
-    work.record(_decided(decision))
+    work.record(decided(decision))
     return decision
 
 
@@ -112,7 +89,8 @@ def decide_step(work: UnitOfWork, ref: Ref, to: str) -> tuple[Version, Decision]
     return version, Decision(str(ref), version.stage, to, version.digest, verdict, id=row.id)
 
 
-def _decided(decision: Decision) -> StageDecided:
+def decided(decision: Decision) -> StageDecided:
+    """The event of a decision, whatever it says."""
     return StageDecided(
         f"model:{decision.ref}",
         decision.id,
@@ -124,8 +102,40 @@ def _decided(decision: Decision) -> StageDecided:
     )
 
 
+def open_to(session: Session, version: Version, to: str) -> Step:
+    """The step that a version would take to a stage, or to `@alias`.
+
+    Raises:
+        NoSuchStage, NoSuchTransition: It cannot go there from where it is.
+        BadName: The alias could not be stored.
+    """
+    lifecycle = current_lifecycle(session)
+    if to.startswith("@"):
+        check_name(to[1:], "the alias")
+        if version.stage == lifecycle.stages[-1]:
+            raise NoSuchTransition(
+                f"{to} cannot point to {find.ref_of(version)}: it is {version.stage}, and that is final",
+                hint=f"phasegate model list --model {version.model.name}",
+            )
+    return lifecycle.step(version.stage, to)
+
+
+def guarded_step(session: Session, version: Version, to: str) -> Step:
+    """The step that a version would take, if it is one that a gate can stand before.
+
+    Raises:
+        NoSuchStage, NoSuchTransition: It cannot go there from where it is, or nothing guards the alias.
+    """
+    step = open_to(session, version, to)
+    goals = current_lifecycle(session).goals
+    if to not in goals:
+        hint = did_you_mean(to, [goal for goal in goals if goal.startswith("@")])
+        raise NoSuchStage(f"no gate guards {to}: it needs nobody's word", hint=hint)
+    return step
+
+
 def _judge(session: Session, version: Version, to: str, at: datetime, actor: str) -> tuple[Verdict, Dossier]:
-    step = current_lifecycle(session).step(version.stage, to)
+    step = open_to(session, version, to)
     dossier = build_dossier(session, version, to, at, actor=actor)
     gate = [policy for policy in bound_policies(session) if policy.matches(step)]
     return decide(gate, dossier, open_step=step.open), dossier

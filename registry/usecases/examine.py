@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from registry.domain.people import EMBEDDED_TRUST
 from registry.errors import RegistryError
 from registry.extension.discovery import find_plugins
 from registry.storage.database import Database
@@ -42,6 +43,7 @@ def _look(home: Home, database: Database) -> Iterator[Check]:
         yield Check("database", True, f"{database.name} at {database.revision()}", fatal=True)
     except RegistryError as error:
         yield Check("database", False, f"{error.message} -> {error.hint}", fatal=True)
+    yield Check("people", True, EMBEDDED_TRUST)
     for found in find_plugins():
         yield Check(f"plugin {found.name}", not found.problem, found.problem or found.summary)
 

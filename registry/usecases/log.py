@@ -74,18 +74,34 @@ def _entry(row: LedgerEntry, names: Mapping[int, str]) -> EntryView:
         actor=names[row.actor_id],
         action=row.action,
         subject=row.subject,
-        text=_tell(row.action, payload),
+        text=_tell(row.action, _named(payload, names), _who(row.subject, names)),
         leaf=row.leaf.hex(),
         payload=payload,
     )
 
 
-def _tell(action: str, event: Mapping[str, Any]) -> str:
+def _tell(action: str, event: Mapping[str, Any], subject: str) -> str:
     """An event in words; an erased one says so."""
     if not event:
         return "(erased)"
-    teller = _TELLERS.get(action)
-    return teller(event) if teller else ", ".join(f"{key}={value}" for key, value in event.items())
+    teller = _TELLERS.get(action) or _OF_PEOPLE.get(action)
+    if teller is None:
+        return ", ".join(f"{key}={value}" for key, value in event.items())
+    return teller({**event, "subject": subject})
+
+
+def _named(event: Mapping[str, Any], names: Mapping[int, str]) -> dict[str, Any]:
+    """An event with the names of the people whom it has by number: what is erased must not name them."""
+    return {
+        key: names.get(value, value) if key in _PEOPLE and isinstance(value, int) else value
+        for key, value in event.items()
+    }
+
+
+def _who(subject: str, names: Mapping[int, str]) -> str:
+    """`actor:3` by name; any other subject as it is, without its kind."""
+    kind, _, key = subject.partition(":")
+    return names.get(int(key), key) if kind == "actor" and key.isdigit() else key
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
@@ -93,6 +109,8 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 
 def _decided(event: Mapping[str, Any]) -> str:
+    if event["allowed"] and event["to"].startswith("@"):
+        return f"allowed: {event['to']} while {event['origin']} (decision {event['decision']})"
     if event["allowed"]:
         return f"moved from {event['origin']} to {event['to']} (decision {event['decision']})"
     rules = ", ".join(event["blocking"]) or "no policy governs this step"
@@ -104,6 +122,31 @@ def _ended(event: Mapping[str, Any]) -> str:
     why = f": {event['reason']}" if event["reason"] else ""
     return f"{event['state']}{why}{made}"
 
+
+def _pointed(event: Mapping[str, Any]) -> str:
+    if not event["version"]:
+        return f"@{event['alias']} points to nothing any more: {event['reason']}"
+    if event["version"] != event["subject"]:
+        return f"@{event['alias']} went to {event['version']} (decision {event['decision']})"
+    instead = f" instead of {event['before']}" if event.get("before") else ""
+    return f"@{event['alias']} points here{instead} (decision {event['decision']})"
+
+
+# Fields that hold an actor's number.
+_PEOPLE = ("to", "member", "owner")
+
+_OF_PEOPLE: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "role-granted": lambda e: f"{e['subject']} is {e['role']} now",
+    "role-revoked": lambda e: f"{e['subject']} is {e['role']} no more",
+    "group-added": lambda e: f"group {e['name']} made",
+    "member-added": lambda e: f"{e['member']} is in {e['subject']} now",
+    "member-removed": lambda e: f"{e['member']} is in {e['subject']} no more",
+    "role-delegated": lambda e: (
+        f"{e['to']} is {e['role']} for {e['subject']} until {e['until'][:16].replace('T', ' ')}"
+    ),
+    "delegation-ended": lambda e: f"{e['to']} is {e['role']} for {e['subject']} no more",
+    "alias-moved": _pointed,
+}
 
 _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "registry-created": lambda e: f"registry made by release {e['release']}",

@@ -14,9 +14,10 @@ from registry.domain.names import did_you_mean
 from registry.domain.references import Ref
 from registry.errors import NotFound
 from registry.storage import find
+from registry.storage.dossiers import find_words
 from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables import (
-    ApprovalRow,
+    AliasRow,
     BindingRow,
     Dataset,
     DatasetParent,
@@ -34,6 +35,7 @@ from registry.storage.tables import (
     Version,
     VersionData,
 )
+from registry.storage.tables.base import now
 from registry.usecases.views import (
     ApprovalView,
     DatasetView,
@@ -137,7 +139,19 @@ def versions(session: Session, *, model: str = "", stage: str = "") -> list[Vers
         query = query.where(Version.stage == current_lifecycle(session).check_stage(stage))
     rows = list(session.scalars(query))
     lifecycle, names, data = current_lifecycle(session), find.actor_names(session), _data(session)
-    return [_version(row, lifecycle, data[row.id], names) for row in rows]
+    aliases = _aliases(session)
+    return [_version(row, lifecycle, data[row.id], names, aliases[row.id]) for row in rows]
+
+
+def _aliases(session: Session) -> dict[int, list[str]]:
+    """Which aliases point to which version."""
+    newest = select(func.max(AliasRow.id)).group_by(AliasRow.model_id, AliasRow.name)
+    pointing = select(AliasRow.version_id, AliasRow.name).where(AliasRow.id.in_(newest))
+    found: dict[int, list[str]] = defaultdict(list)
+    for version_id, name in session.execute(pointing.order_by(AliasRow.name)):
+        if version_id is not None:
+            found[version_id].append(name)
+    return found
 
 
 def _data(session: Session) -> dict[int, dict[str, str]]:
@@ -158,10 +172,14 @@ def version(session: Session, ref: Ref) -> VersionView:
     """One version, with its data."""
     row = find.version(session, ref)
     data = {role: find.ref_of(found) for role, found in find.data_of(session, row.id).items()}
-    return _version(row, current_lifecycle(session), data, find.actor_names(session))
+    pointing = find.aliases_of(session.connection(), row.model_id)
+    aliases = [alias.name for alias in pointing if alias.version_id == row.id]
+    return _version(row, current_lifecycle(session), data, find.actor_names(session), aliases)
 
 
-def _version(row: Version, lifecycle: Lifecycle, data: dict[str, str], names: dict[int, str]) -> VersionView:
+def _version(
+    row: Version, lifecycle: Lifecycle, data: dict[str, str], names: dict[int, str], aliases: list[str]
+) -> VersionView:
     return VersionView(
         ref=find.ref_of(row),
         stage=row.stage,
@@ -177,6 +195,7 @@ def _version(row: Version, lifecycle: Lifecycle, data: dict[str, str], names: di
         following=list(lifecycle.following(row.stage)),
         created_at=row.created_at,
         created_by=names[row.created_by],
+        aliases=aliases,
     )
 
 
@@ -402,23 +421,22 @@ def decisions(session: Session, ref: Ref) -> list[DecisionView]:
 
 
 def approvals(session: Session, ref: Ref) -> list[ApprovalView]:
-    """Everybody's word on a version, oldest first."""
+    """Everybody's word on a version, oldest first, and what has changed since it was given."""
     row = find.version(session, ref)
-    names = find.actor_names(session)
-    rows = session.scalars(
-        select(ApprovalRow).where(ApprovalRow.version_id == row.id).order_by(ApprovalRow.id)
-    )
     return [
         ApprovalView(
-            to=given.to_stage,
+            to=given.to,
             verdict=given.verdict,
             reason=given.reason,
-            actor=names[given.created_by],
-            at=given.created_at,
-            digest=given.digest,
-            current=given.digest == row.digest,
+            actor=given.actor,
+            at=given.at,
+            digest=digest,
+            current=given.current,
+            on_behalf_of=given.on_behalf_of,
+            independent=given.independent,
+            changed=list(given.changed),
         )
-        for given in rows
+        for digest, given in find_words(session, row, str(ref), now())
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -62,7 +62,7 @@ class DatasetView:
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """A model version; `following` are the stages that it can go to next."""
+    """A model version; `following` are the stages that it can go to next, `aliases` point to it."""
 
     ref: str
     stage: str
@@ -78,6 +78,7 @@ class VersionView:
     following: list[str]
     created_at: datetime
     created_by: str
+    aliases: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,16 @@ class DecisionView:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalView:
+    """One person's word on a step.
+
+    Attributes:
+        digest: What the version was when it was given.
+        current: Whether it still counts: whether everything is what that person saw.
+        on_behalf_of: Whom they stood in for; empty if for nobody.
+        independent: Whether neither they nor that person is a developer of the version.
+        changed: What is no longer what they saw: `artifact`, `train data`, `evidence check.bias`.
+    """
+
     to: str
     verdict: str
     reason: str
@@ -176,3 +187,6 @@ class ApprovalView:
     at: datetime
     digest: str
     current: bool
+    on_behalf_of: str = ""
+    independent: bool = True
+    changed: list[str] = field(default_factory=list)

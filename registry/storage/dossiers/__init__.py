@@ -7,6 +7,16 @@ the session: half the time.
 
 from registry.storage.dossiers.build import build_dossier
 from registry.storage.dossiers.content import as_json, basis_of, content_digest, targets_of
+from registry.storage.dossiers.involved import basis_now, find_words
 from registry.storage.dossiers.judged import find_evidence
 
-__all__ = ["as_json", "basis_of", "build_dossier", "content_digest", "find_evidence", "targets_of"]
+__all__ = [
+    "as_json",
+    "basis_now",
+    "basis_of",
+    "build_dossier",
+    "content_digest",
+    "find_evidence",
+    "find_words",
+    "targets_of",
+]

@@ -41,6 +41,7 @@ def basis_of(
         about_data: Current evidence by the data's digest.
     """
     return {
+        "stage": version.stage,
         "plan": digest_of(version.plan),
         "design": digest_of(version.design),
         "artifact": version.artifact_digest or "",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, select
 
 from registry.domain.dossier import ChampionFacts, DeploymentFacts
-from registry.storage.tables import AliasRow, DatasetVersion, Deployment, EvidenceRow, Version
+from registry.storage import find
+from registry.storage.tables import DatasetVersion, Deployment, EvidenceRow, Version
 
 CHAMPION = "champion"
 _PERFORMANCE = "eval.performance"
@@ -19,15 +20,6 @@ _DEPLOYMENTS = (
     )
     .where(Deployment.version_id == bindparam("version_id"))
     .order_by(Deployment.id)
-)
-_NEWEST = (
-    select(func.max(AliasRow.id)).where(AliasRow.model_id == bindparam("model_id")).group_by(AliasRow.name)
-)
-_ALIASES = (
-    select(AliasRow.name, AliasRow.version_id, Version.number, Version.artifact_digest)
-    .join(Version, Version.id == AliasRow.version_id)
-    .where(AliasRow.id.in_(_NEWEST))
-    .order_by(AliasRow.name)
 )
 _CHAMPION = (
     select(EvidenceRow.metrics, EvidenceRow.facts)
@@ -78,7 +70,7 @@ def find_service(
     deployments = tuple(
         DeploymentFacts(*row) for row in connection.execute(_DEPLOYMENTS, {"version_id": version.id})
     )
-    pointing = connection.execute(_ALIASES, {"model_id": version.model_id}).all()
+    pointing = find.aliases_of(connection, version.model_id)
     aliases = tuple(row.name for row in pointing if row.version_id == version.id)
     champion = next((row for row in pointing if row.name == CHAMPION), None)
     served = connection.execute(

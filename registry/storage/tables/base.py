@@ -25,6 +25,7 @@ APPEND_ONLY = (
     "approvals",
     "alias_settings",
     "envelopes",
+    "groups",
     "run_inputs",
     "run_outputs",
 )
