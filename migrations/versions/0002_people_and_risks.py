@@ -155,17 +155,25 @@ def upgrade() -> None:
         sa.Column("controls", sa.String(), nullable=False),
         sa.Column("residual_likelihood", sa.Integer(), nullable=False),
         sa.Column("residual_severity", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
         sa.Column("owner_id", sa.Integer(), nullable=False),
         sa.Column("review_by", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_by", sa.Integer(), nullable=False),
+        sa.Column("judged_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("judged_by", sa.Integer(), nullable=False),
         sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("accepted_by", sa.Integer(), nullable=True),
+        sa.Column("acceptance", sa.String(), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_by", sa.Integer(), nullable=True),
         sa.Column("closure", sa.String(), nullable=True),
         sa.CheckConstraint(
-            "(state = 'accepted') <= (accepted_by IS NOT NULL)", name=op.f("ck_risks_accepted")
+            "state <> 'accepted' OR accepted_by IS NOT NULL", name=op.f("ck_risks_accepted")
+        ),
+        sa.CheckConstraint(
+            "accepted_by <> owner_id AND accepted_by <> judged_by", name=op.f("ck_risks_other")
         ),
         sa.CheckConstraint("state IN ('open', 'accepted', 'closed')", name=op.f("ck_risks_state")),
         sa.CheckConstraint(
@@ -176,7 +184,9 @@ def upgrade() -> None:
             name=op.f("ck_risks_residual"),
         ),
         sa.ForeignKeyConstraint(["accepted_by"], ["actors.id"], name=op.f("fk_risks_accepted_by_actors")),
+        sa.ForeignKeyConstraint(["closed_by"], ["actors.id"], name=op.f("fk_risks_closed_by_actors")),
         sa.ForeignKeyConstraint(["created_by"], ["actors.id"], name=op.f("fk_risks_created_by_actors")),
+        sa.ForeignKeyConstraint(["judged_by"], ["actors.id"], name=op.f("fk_risks_judged_by_actors")),
         sa.ForeignKeyConstraint(["owner_id"], ["actors.id"], name=op.f("fk_risks_owner_id_actors")),
         sa.ForeignKeyConstraint(["system_id"], ["systems.id"], name=op.f("fk_risks_system_id_systems")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_risks")),
@@ -197,8 +207,12 @@ def upgrade() -> None:
         sa.Column("created_by", sa.Integer(), nullable=False),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("decided_by", sa.Integer(), nullable=True),
+        sa.Column("decision_reason", sa.String(), nullable=True),
         sa.CheckConstraint(
             "computed IN ('minimal', 'limited', 'high')", name=op.f("ck_tier_assessments_computed")
+        ),
+        sa.CheckConstraint(
+            "decided_by <> created_by OR state = 'rejected'", name=op.f("ck_tier_assessments_other")
         ),
         sa.CheckConstraint(
             "state IN ('requested', 'in force', 'rejected')", name=op.f("ck_tier_assessments_state")
@@ -236,7 +250,9 @@ def upgrade() -> None:
         sa.Column("decision_reason", sa.String(), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_by", sa.Integer(), nullable=True),
+        sa.Column("end_reason", sa.String(), nullable=True),
         sa.CheckConstraint("(state = 'requested') = (decided_by IS NULL)", name=op.f("ck_waivers_decided")),
+        sa.CheckConstraint("(state = 'revoked') = (ended_by IS NOT NULL)", name=op.f("ck_waivers_ended")),
         sa.CheckConstraint("decided_by <> created_by OR state = 'rejected'", name=op.f("ck_waivers_other")),
         sa.CheckConstraint(
             "state IN ('requested', 'approved', 'rejected', 'revoked')", name=op.f("ck_waivers_state")
@@ -296,6 +312,11 @@ def upgrade() -> None:
         sa.Column("closed_by", sa.Integer(), nullable=True),
         sa.Column("closure", sa.String(), nullable=True),
         sa.Column("evidence_id", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "(closed_at IS NULL) = (closed_by IS NULL)"
+            " AND (closed_at IS NULL OR closure IS NOT NULL OR evidence_id IS NOT NULL)",
+            name=op.f("ck_findings_closed"),
+        ),
         sa.CheckConstraint(
             "severity IN ('low', 'medium', 'high', 'critical')", name=op.f("ck_findings_severity")
         ),

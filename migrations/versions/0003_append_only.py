@@ -69,14 +69,17 @@ KEPT = {
     "waivers": (
         "NEW.id = OLD.id AND NEW.rule = OLD.rule AND NEW.policy_digest = OLD.policy_digest"
         " AND NEW.digest = OLD.digest AND NEW.until = OLD.until AND NEW.created_by = OLD.created_by"
+        " AND NEW.reason = OLD.reason AND NEW.control = OLD.control AND NEW.created_at = OLD.created_at"
         " AND COALESCE(NEW.version_id, 0) = COALESCE(OLD.version_id, 0)"
         " AND COALESCE(NEW.system_id, 0) = COALESCE(OLD.system_id, 0)"
         " AND (OLD.state = 'requested' AND NEW.state IN ('approved', 'rejected')"
-        " OR OLD.state = 'approved' AND NEW.state = 'revoked' AND NEW.decided_by = OLD.decided_by)"
+        " OR OLD.state = 'approved' AND NEW.state = 'revoked' AND NEW.decided_by = OLD.decided_by"
+        " AND NEW.decided_at = OLD.decided_at)"
     ),
     "findings": (
         "OLD.closed_at IS NULL AND NEW.id = OLD.id AND NEW.title = OLD.title AND NEW.severity = OLD.severity"
-        " AND NEW.created_by = OLD.created_by"
+        " AND NEW.created_by = OLD.created_by AND NEW.created_at = OLD.created_at AND NEW.text = OLD.text"
+        " AND NEW.due = OLD.due AND NEW.owner_id = OLD.owner_id"
         " AND COALESCE(NEW.version_id, 0) = COALESCE(OLD.version_id, 0)"
         " AND COALESCE(NEW.system_id, 0) = COALESCE(OLD.system_id, 0)"
     ),
@@ -88,6 +91,7 @@ KEPT = {
         "OLD.state = 'requested' AND NEW.state <> 'requested' AND NEW.id = OLD.id"
         " AND NEW.system_id = OLD.system_id AND NEW.computed = OLD.computed AND NEW.tier = OLD.tier"
         " AND CAST(NEW.answers AS TEXT) = CAST(OLD.answers AS TEXT) AND NEW.created_by = OLD.created_by"
+        " AND NEW.questionnaire = OLD.questionnaire AND NEW.reason = OLD.reason"
     ),
 }
 

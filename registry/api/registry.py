@@ -27,9 +27,12 @@ from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables.base import now
 
 if TYPE_CHECKING:
+    from registry.api.findings import FindingsApi
     from registry.api.gate import GateApi
     from registry.api.ledger import LedgerApi
     from registry.api.people import PeopleApi
+    from registry.api.risks import RisksApi, TiersApi
+    from registry.api.waivers import WaiversApi
     from registry.policy import GateBinding, GatePolicy
     from registry.reports.facts import ReportFacts
     from registry.storage.unit_of_work import UnitOfWork
@@ -180,6 +183,34 @@ class Registry:
         from registry.api.people import PeopleApi
 
         return PeopleApi(self._opened)
+
+    @property
+    def waivers(self) -> WaiversApi:
+        """Approved exceptions to one rule."""
+        from registry.api.waivers import WaiversApi
+
+        return WaiversApi(self._opened)
+
+    @property
+    def findings(self) -> FindingsApi:
+        """Challenges to versions and systems."""
+        from registry.api.findings import FindingsApi
+
+        return FindingsApi(self._opened)
+
+    @property
+    def risks(self) -> RisksApi:
+        """The risk register."""
+        from registry.api.risks import RisksApi
+
+        return RisksApi(self._opened)
+
+    @property
+    def tiers(self) -> TiersApi:
+        """Systems' risk tiers, computed from a questionnaire."""
+        from registry.api.risks import TiersApi
+
+        return TiersApi(self._opened)
 
     def stages(self) -> list[str]:
         """Stages of the lifecycle in force, in order."""

@@ -65,7 +65,8 @@ def _tally(decision: Decision) -> str:
     if not results:
         return decision.verdict.reason or "No policy governs this step; the lifecycle leaves it open."
     holding = sum(result.outcome == "pass" for result in results)
-    return f"{holding} of {len(results)} rules hold."
+    waived = sum(result.outcome == "waived" for result in results)
+    return f"{holding} of {len(results)} rules hold{f', {waived} waived' if waived else ''}."
 
 
 def _say_results(decision: Decision, *, every: bool) -> None:
@@ -81,7 +82,7 @@ def _say_results(decision: Decision, *, every: bool) -> None:
 def _say_result(result: RuleResult) -> None:
     word, colour = OUTCOMES[result.outcome]
     label = click.style(f"{word:<13}", fg=colour, bold=True) if sys.stdout.isatty() else f"{word:<13}"
-    softly = "" if result.outcome == "pass" or result.blocks else f" ({result.action.value} only)"
+    softly = "" if result.outcome in ("pass", "waived") or result.blocks else f" ({result.action.value} only)"
     seen = f"  {result.value}" if result.value else ""
     limit = f"  limit {result.limit}" if result.limit else ""
     click.echo(f"  {label} {result.rule}{softly}{seen}{limit}")

@@ -32,6 +32,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "reject": ("registry.cli.approve:reject", "Say no to a version's step, with a reason."),
     "people": ("registry.cli.people:people", "People: roles, groups, and who stands in for whom."),
     "policy": ("registry.cli.policy:policy", "Policies: check, test, publish, bind, replay."),
+    "waive": (
+        "registry.cli.waiver:waive",
+        "Ask for an exception to one rule.",
+    ),
+    "waiver": ("registry.cli.waiver:waiver", "Waivers: list, show, approve, reject, revoke."),
+    "finding": ("registry.cli.finding:finding", "Findings: what somebody says is wrong, and how that ended."),
+    "risk": ("registry.cli.risk:risk", "Risks: the register of what could go wrong with systems."),
     "deployment": ("registry.cli.deployment:deployment", "Deployments: list, show, predict, stop."),
     "audit": ("registry.cli.audit:audit", "The ledger: what happened, and whether it still says so."),
     "report": ("registry.cli.report:report", "Write an audit report on a version."),

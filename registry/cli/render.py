@@ -16,6 +16,7 @@ OUTCOMES = {
     "missing": ("no evidence", "yellow"),
     "insufficient": ("cannot judge", "yellow"),
     "error": ("error", "magenta"),
+    "waived": ("waived", "cyan"),
 }
 
 

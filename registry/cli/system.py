@@ -6,6 +6,7 @@ import click
 
 from registry.cli.render import facts, table
 from registry.cli.shell import Shell, example, with_shell
+from registry.cli.tier import assess, questions, tier
 
 
 @click.group()
@@ -21,7 +22,9 @@ def system() -> None:
 )
 @click.argument("name")
 @click.option("--purpose", required=True, help="What it is for, in a sentence.")
-@click.option("--risk-tier", required=True, help="minimal, limited or high.")
+@click.option(
+    "--risk-tier", required=True, help="minimal, limited or high, as declared; `system assess` computes it."
+)
 @click.option("--owner", default="", help="Who answers for it [the actor].")
 @click.option("--affected-group", "affected", multiple=True, help="People that it affects; repeatable.")
 @click.option(
@@ -73,7 +76,7 @@ def show(shell: Shell, name: str) -> None:
             {
                 "system": found.name,
                 "purpose": found.purpose,
-                "risk tier": found.risk_tier,
+                "risk tier": f"{found.risk_tier} ({found.tier_basis})",
                 "owner": found.owner,
                 "affected groups": found.affected_groups,
                 "prohibited uses": found.prohibited_uses,
@@ -83,3 +86,7 @@ def show(shell: Shell, name: str) -> None:
             }
         ),
     )
+
+
+for command in (questions, assess, tier):
+    system.add_command(command)

@@ -188,8 +188,13 @@ def _decisions(session: Session, ref: Ref) -> list[DecisionRecord]:
 
 
 def _result(stored: Mapping[str, object]) -> RuleResult:
-    words = {key: str(value) for key, value in stored.items() if key not in ("outcome", "action")}
-    return RuleResult(outcome=Outcome(str(stored["outcome"])), action=Action(str(stored["action"])), **words)
+    words = {k: str(value) for k, value in stored.items() if k not in ("outcome", "action", "waiver")}
+    return RuleResult(
+        outcome=Outcome(str(stored["outcome"])),
+        action=Action(str(stored["action"])),
+        waiver=int(str(stored.get("waiver", 0))),
+        **words,
+    )
 
 
 def _evidence(

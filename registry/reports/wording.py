@@ -17,6 +17,7 @@ SHAPES: Mapping[str, str] = {
     "current": "pass",
     "succeeded": "pass",
     "running": "part",
+    "waived": "part",
     "fail": "fail",
     "not met": "fail",
     "failed": "fail",
@@ -38,6 +39,7 @@ _WORDS: Mapping[str, str] = {
     "missing": "no evidence",
     "insufficient": "cannot judge",
     "error": "error",
+    "waived": "waived",
 }
 
 _UNITS: Sequence[tuple[str, str]] = (

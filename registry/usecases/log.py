@@ -108,6 +108,10 @@ def _pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in values.items())
 
 
+def _day(text: str) -> str:
+    return text[:10]
+
+
 def _decided(event: Mapping[str, Any]) -> str:
     if event["allowed"] and event["to"].startswith("@"):
         return f"allowed: {event['to']} while {event['origin']} (decision {event['decision']})"
@@ -171,5 +175,18 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "stage-decided": _decided,
     "verdict-given": lambda e: f"{e['verdict']} for {e['to']} ({short(e['digest'])})",
     "deployment-started": lambda e: f"{e['version']} runs at {e['endpoint']}",
+    "waiver-requested": lambda e: f"waiver {e['waiver']} of {e['rule']} asked for, until {_day(e['until'])}",
+    "waiver-decided": lambda e: f"waiver {e['waiver']} of {e['rule']} {e['state']}",
+    "waiver-revoked": lambda e: f"waiver {e['waiver']} of {e['rule']} revoked",
+    "finding-raised": lambda e: f"finding {e['finding']} raised: {e['severity']}, due {_day(e['due'])}",
+    "finding-closed": lambda e: f"finding {e['finding']} ({e['severity']}) closed",
+    "risk-added": lambda e: f"risk {e['risk']} ({e['category']}) entered, residual {e['residual']}",
+    "risk-changed": lambda e: f"risk {e['risk']} ({e['category']}) judged anew, residual {e['residual']}",
+    "risk-accepted": lambda e: f"risk {e['risk']} ({e['category']}) accepted, residual {e['residual']}",
+    "risk-closed": lambda e: f"risk {e['risk']} ({e['category']}) closed",
+    "tier-assessed": lambda e: (
+        f"assessment {e['assessment']}: answers come to {e['computed']}; {e['tier']} {e['state']}"
+    ),
+    "tier-decided": lambda e: f"assessment {e['assessment']}: {e['tier']} {e['state']}",
     "deployment-stopped": lambda e: f"{e['version']} stopped: {e['reason']}",
 }

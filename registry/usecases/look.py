@@ -36,6 +36,7 @@ from registry.storage.tables import (
     VersionData,
 )
 from registry.storage.tables.base import now
+from registry.usecases.tiers import tier_bases
 from registry.usecases.views import (
     ApprovalView,
     DatasetView,
@@ -58,6 +59,7 @@ def systems(session: Session, name: str | None = None) -> list[SystemView]:
     models: dict[int, list[str]] = {row.id: [] for row in rows}
     for system_id, model in session.execute(select(Model.system_id, Model.name).order_by(Model.name)):
         models.setdefault(system_id, []).append(model)
+    bases = tier_bases(session, [row.id for row in rows])
     return [
         SystemView(
             name=row.name,
@@ -70,6 +72,7 @@ def systems(session: Session, name: str | None = None) -> list[SystemView]:
             models=models[row.id],
             created_at=row.created_at,
             created_by=names[row.created_by],
+            tier_basis=bases[row.id],
         )
         for row in rows
     ]

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from registry.domain.events import SystemAdded
-from registry.domain.names import check_name, did_you_mean
+from registry.domain.names import check_name
+from registry.domain.tiers import check_tier
 from registry.errors import AlreadyExists, BadInput
 from registry.storage.tables import System
 from registry.storage.unit_of_work import UnitOfWork
-
-RISK_TIERS = ("minimal", "limited", "high")
 
 
 def add_system(
@@ -29,6 +28,8 @@ def add_system(
 ) -> System:
     """Record an AI system in its use.
 
+    Its tier is what somebody declares until it is assessed; from then on only assessments change it.
+
     Raises:
         BadName: The name could not be stored.
         BadInput: No purpose, or no such risk tier.
@@ -37,8 +38,7 @@ def add_system(
     check_name(name, "the system's name")
     if not purpose.strip():
         raise BadInput("a system needs a purpose", hint="say with --purpose what it is for")
-    if risk_tier not in RISK_TIERS:
-        raise BadInput(f"there is no risk tier {risk_tier!r}", hint=did_you_mean(risk_tier, RISK_TIERS))
+    check_tier(risk_tier)
     if work.session.scalar(select(System.id).where(System.name == name)) is not None:
         raise AlreadyExists(f"there is a system {name!r} already", hint=f"phasegate system show {name}")
     system = System(

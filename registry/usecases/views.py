@@ -10,6 +10,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class SystemView:
+    """An AI system; `tier_basis` says in words what its risk tier rests on."""
+
     name: str
     purpose: str
     owner: str
@@ -20,6 +22,7 @@ class SystemView:
     models: list[str]
     created_at: datetime
     created_by: str
+    tier_basis: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class WaiverRow(Base):
         CheckConstraint("(version_id IS NULL) <> (system_id IS NULL)", name="one_subject"),
         CheckConstraint("(state = 'requested') = (decided_by IS NULL)", name="decided"),
         CheckConstraint("decided_by <> created_by OR state = 'rejected'", name="other"),
+        CheckConstraint("(state = 'revoked') = (ended_by IS NOT NULL)", name="ended"),
         {"sqlite_autoincrement": True},
     )
 
@@ -44,6 +45,7 @@ class WaiverRow(Base):
     decision_reason: Mapped[str | None]
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[int | None] = mapped_column(ForeignKey("actors.id"))
+    end_reason: Mapped[str | None]
 
 
 class FindingRow(Base):
@@ -53,6 +55,11 @@ class FindingRow(Base):
     __table_args__ = (
         CheckConstraint("severity IN ('low', 'medium', 'high', 'critical')", name="severity"),
         CheckConstraint("(version_id IS NULL) <> (system_id IS NULL)", name="one_subject"),
+        CheckConstraint(
+            "(closed_at IS NULL) = (closed_by IS NULL)"
+            " AND (closed_at IS NULL OR closure IS NOT NULL OR evidence_id IS NOT NULL)",
+            name="closed",
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -73,7 +80,10 @@ class FindingRow(Base):
 
 
 class RiskRow(Base):
-    """A row of a system's risk register. Likelihood and severity run from 1 to 5."""
+    """A row of a system's risk register. Likelihood and severity run from 1 to 5.
+
+    `judged_by` is who last said what it is, and so may not accept it.
+    """
 
     __tablename__ = "risks"
     __table_args__ = (
@@ -82,7 +92,8 @@ class RiskRow(Base):
         CheckConstraint(
             "residual_likelihood BETWEEN 1 AND 5 AND residual_severity BETWEEN 1 AND 5", name="residual"
         ),
-        CheckConstraint("(state = 'accepted') <= (accepted_by IS NOT NULL)", name="accepted"),
+        CheckConstraint("state <> 'accepted' OR accepted_by IS NOT NULL", name="accepted"),
+        CheckConstraint("accepted_by <> owner_id AND accepted_by <> judged_by", name="other"),
         {"sqlite_autoincrement": True},
     )
 
@@ -96,14 +107,19 @@ class RiskRow(Base):
     controls: Mapped[str]
     residual_likelihood: Mapped[int]
     residual_severity: Mapped[int]
+    reason: Mapped[str]
     owner_id: Mapped[int] = mapped_column(ForeignKey("actors.id"))
     review_by: Mapped[datetime]
     state: Mapped[str] = mapped_column(String(20))
     created_at: Mapped[datetime]
     created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))
+    judged_at: Mapped[datetime]
+    judged_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))
     accepted_at: Mapped[datetime | None]
     accepted_by: Mapped[int | None] = mapped_column(ForeignKey("actors.id"))
+    acceptance: Mapped[str | None]
     closed_at: Mapped[datetime | None]
+    closed_by: Mapped[int | None] = mapped_column(ForeignKey("actors.id"))
     closure: Mapped[str | None]
 
 
@@ -115,6 +131,7 @@ class TierAssessmentRow(Base):
         CheckConstraint("state IN ('requested', 'in force', 'rejected')", name="state"),
         CheckConstraint("computed IN ('minimal', 'limited', 'high')", name="computed"),
         CheckConstraint("tier IN ('minimal', 'limited', 'high')", name="tier"),
+        CheckConstraint("decided_by <> created_by OR state = 'rejected'", name="other"),
         {"sqlite_autoincrement": True},
     )
 
@@ -130,3 +147,4 @@ class TierAssessmentRow(Base):
     created_by: Mapped[int] = mapped_column(ForeignKey("actors.id"))
     decided_at: Mapped[datetime | None]
     decided_by: Mapped[int | None] = mapped_column(ForeignKey("actors.id"))
+    decision_reason: Mapped[str | None]
