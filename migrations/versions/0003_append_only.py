@@ -63,7 +63,8 @@ KEPT = {
         " AND NEW.role = OLD.role AND NEW.until = OLD.until AND NEW.reason = OLD.reason"
     ),
     "trusted_keys": (
-        f"{_ENDED_ONCE} AND NEW.keyid = OLD.keyid AND NEW.public = OLD.public AND NEW.owner_id = OLD.owner_id"
+        f"{_ENDED_ONCE} AND NEW.keyid = OLD.keyid AND NEW.scheme = OLD.scheme AND NEW.public = OLD.public"
+        " AND NEW.owner_id = OLD.owner_id"
     ),
     # Decided once, and ended once if it was granted; what was asked for stays.
     "waivers": (

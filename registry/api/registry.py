@@ -29,6 +29,7 @@ from registry.storage.tables.base import now
 if TYPE_CHECKING:
     from registry.api.findings import FindingsApi
     from registry.api.gate import GateApi
+    from registry.api.keys import KeysApi
     from registry.api.ledger import LedgerApi
     from registry.api.people import PeopleApi
     from registry.api.risks import RisksApi, TiersApi
@@ -211,6 +212,13 @@ class Registry:
         from registry.api.risks import TiersApi
 
         return TiersApi(self._opened)
+
+    @property
+    def keys(self) -> KeysApi:
+        """Keys that sign, whose they are, and what they signed."""
+        from registry.api.keys import KeysApi
+
+        return KeysApi(self._opened)
 
     def stages(self) -> list[str]:
         """Stages of the lifecycle in force, in order."""

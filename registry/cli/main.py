@@ -40,6 +40,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "finding": ("registry.cli.finding:finding", "Findings: what somebody says is wrong, and how that ended."),
     "risk": ("registry.cli.risk:risk", "Risks: the register of what could go wrong with systems."),
     "deployment": ("registry.cli.deployment:deployment", "Deployments: list, show, predict, stop."),
+    "sign": (
+        "registry.cli.sign:sign",
+        "Sign what a version is now: artifact, provenance, current evidence, and your approvals.",
+    ),
+    "key": ("registry.cli.key:key", "Keys that sign: make them, trust them, check what they signed."),
     "audit": ("registry.cli.audit:audit", "The ledger: what happened, and whether it still says so."),
     "report": ("registry.cli.report:report", "Write an audit report on a version."),
     "plugin": ("registry.cli.plugin:plugin", "Plugins: list, show."),

@@ -222,9 +222,10 @@ class SignatureFacts:
     """A signature over a statement about what the version is now.
 
     Attributes:
-        about: `artifact`, `provenance`, or the kind of evidence.
+        about: `artifact`, `provenance`, the kind of evidence (of data with its role: `train:check.pii`),
+            or `approval` and `rejection` of the step asked for, which only who gave them can sign.
         signer: Owner of the key; empty if nobody here knows the key.
-        valid: Whether the signature fits the statement and the statement fits the digest.
+        valid: Whether the signature fits the statement, and the statement the digest and the row.
         trusted: Whether the key is trusted now.
     """
 

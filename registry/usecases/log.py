@@ -189,4 +189,7 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     ),
     "tier-decided": lambda e: f"assessment {e['assessment']}: {e['tier']} {e['state']}",
     "deployment-stopped": lambda e: f"{e['version']} stopped: {e['reason']}",
+    "key-trusted": lambda e: f"signs with the key {e['keyid'][:12]}",
+    "key-distrusted": lambda e: f"the key {e['keyid'][:12]} is not trusted any more: {e['reason']}",
+    "statement-signed": lambda e: f"{e['about']} signed with the key {e['keyid'][:12]} ({e['row']})",
 }

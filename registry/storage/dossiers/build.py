@@ -14,6 +14,7 @@ from registry.storage.dossiers.exceptions import find_findings, find_risks, find
 from registry.storage.dossiers.involved import find_people, find_work
 from registry.storage.dossiers.judged import find_evidence, judge_target
 from registry.storage.dossiers.service import find_service
+from registry.storage.dossiers.signatures import find_signatures
 from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables import System, Version
 
@@ -99,6 +100,7 @@ def build_dossier(session: Session, version: Version, to: str, at: datetime, *, 
         waivers=find_waivers(connection, version, system.id, at, work.developers),
         findings=find_findings(connection, version.id, system.id),
         risks=find_risks(connection, system.id),
+        signatures=find_signatures(session, version, to, data, judged.current),
         champion=service.champion,
         dependants=service.dependants,
     )
