@@ -118,7 +118,12 @@ def test_an_admin_may(grouped: Builder, change: str) -> None:
 
 
 WRONG: list[tuple[Callable[[Registry], Any], type[RegistryError], str, str]] = [
-    (lambda one: one.people.grant("ruth", "aprover"), BadInput, "no role 'aprover'", "did you mean 'approver'?"),
+    (
+        lambda one: one.people.grant("ruth", "aprover"),
+        BadInput,
+        "no role 'aprover'",
+        "did you mean 'approver'?",
+    ),
     (lambda one: one.people.grant("ruth", "approver"), AlreadyExists, "ruth is approver already", ""),
     (lambda one: one.people.grant("r u", "approver"), BadName, "it holds ' '", ""),
     (lambda one: one.people.revoke("ruht", "approver"), NotFound, "nobody is called 'ruht'", "mean 'ruth'?"),
@@ -207,7 +212,9 @@ def test_what_a_row_says_cannot_be_changed_while_it_is_ended(people: Builder) ->
             people.database.ungoverned() as connection,
         ):
             connection.execute(
-                text(f"UPDATE grants SET ended_at = '2030-01-01 00:00:00+00', {change} WHERE role = 'approver'")
+                text(
+                    f"UPDATE grants SET ended_at = '2030-01-01 00:00:00+00', {change} WHERE role = 'approver'"
+                )
             )
 
 
