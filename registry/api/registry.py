@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from registry.api.waivers import WaiversApi
     from registry.policy import GateBinding, GatePolicy
     from registry.reports.facts import ReportFacts
-    from registry.storage.unit_of_work import UnitOfWork
     from registry.usecases.aliases import AliasView
     from registry.usecases.audit import Audit
     from registry.usecases.examine import Check
@@ -95,9 +94,12 @@ class Registry:
         """
         self.home = home
         self.actor = check_name(actor, "the actor's name")
-        self._database = Database(home.database, lock_timeout=_lock_timeout())
-        self._store = ArtifactStore(home.artifacts, home.cache)
-        self._opened = Opened(home, self._database, self._store, self.actor)
+        self._opened = Opened(
+            home=home,
+            database=Database(home.database, lock_timeout=_lock_timeout()),
+            store=ArtifactStore(home.artifacts, home.cache),
+            actor=self.actor,
+        )
 
     @classmethod
     def open(
@@ -114,7 +116,7 @@ class Registry:
             if create:
                 opened.initialise()
             else:
-                opened._database.check()
+                opened._opened.database.check()
         except BaseException:
             opened.close()
             raise
@@ -130,38 +132,38 @@ class Registry:
 
     def close(self) -> None:
         """Give the database's connections back."""
-        self._database.close()
+        self._opened.database.close()
 
     # -- the registry itself --------------------------------------------------
 
     @property
     def database(self) -> str:
         """URL of the database, without its password."""
-        return self._database.name
+        return self._opened.database.name
 
     def initialise(self, lifecycle: Path | None = None) -> bool:
         """Make tables, lifecycle and default policies; True if it was new. Safe to repeat."""
-        return usecases.setup.initialise(self.home, self._database, self.actor, lifecycle=lifecycle)
+        return usecases.setup.initialise(self.home, self._opened.database, self.actor, lifecycle=lifecycle)
 
     def check(self) -> None:
         """See that this release can use the database; raises `DatabaseUnusable`."""
-        self._database.check()
+        self._opened.database.check()
 
     def revision(self) -> str | None:
         """The migration that the database is at."""
-        return self._database.revision()
+        return self._opened.database.revision()
 
     def upgrade(self) -> tuple[str, str]:
         """Migrate the database to this release; returns the revisions before and after."""
-        return usecases.setup.upgrade_database(self._database)
+        return usecases.setup.upgrade_database(self._opened.database)
 
     def examine(self) -> list[Check]:
         """What is installed, what works, and what would help."""
-        return usecases.examine.examine(self.home, self._database)
+        return usecases.examine.examine(self.home, self._opened.database)
 
     def counts(self) -> dict[str, int]:
         """How much there is of what."""
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.counts(session)
 
     @property
@@ -222,73 +224,73 @@ class Registry:
 
     def stages(self) -> list[str]:
         """Stages of the lifecycle in force, in order."""
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return list(current_lifecycle(session).stages)
 
     # -- systems and data -----------------------------------------------------
 
     def add_system(self, name: str, *, purpose: str, risk_tier: str, **more: Any) -> SystemView:
         """Record an AI system in its use; `more` as `usecases.systems.add_system` takes it."""
-        with self._database.write(self.actor) as work:
+        with self._opened.write() as work:
             usecases.systems.add_system(work, name, purpose=purpose, risk_tier=risk_tier, **more)
         return self.system(name)
 
     def systems(self) -> list[SystemView]:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.systems(session)
 
     def system(self, name: str) -> SystemView:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.systems(session, name)[0]
 
     def add_dataset(self, name: str, source: str | Path, **more: Any) -> DatasetView:
         """Store a file as the next version of a dataset; `more` as `usecases.datasets.add_dataset` has it."""
         row = usecases.datasets.add_dataset(
-            self._database, self._store, self.home, self.actor, name, Path(source), **more
+            self._opened.database, self._opened.store, self.home, self.actor, name, Path(source), **more
         )
         return self.dataset(f"{name}/{row.number}")
 
     def datasets(self) -> list[DatasetView]:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.datasets(session)
 
     def dataset(self, ref: str) -> DatasetView:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.dataset(session, Ref.parse(ref))
 
     # -- versions -------------------------------------------------------------
 
     def plan(self, model: str, *, system: str, **more: Any) -> VersionView:
         """Plan the next version of a model; `more` as `usecases.plan.plan_version` takes it."""
-        with self._database.write(self.actor) as work:
+        with self._opened.write() as work:
             number = usecases.plan.plan_version(work, model, system=system, **more).number
         return self.version(f"{model}/{number}")
 
     def link_data(self, ref: str, data: Mapping[str, str | None]) -> VersionView:
         """Name a version's data by role; None takes a role away."""
-        with self._database.write(self.actor) as work:
+        with self._opened.write() as work:
             named = find.ref(work.session, ref)
             usecases.plan.link_data(work, named, data)
         return self.version(str(named))
 
     def design(self, ref: str, values: Mapping[str, str]) -> VersionView:
         """Record a version's design."""
-        with self._database.write(self.actor) as work:
+        with self._opened.write() as work:
             named = find.ref(work.session, ref)
             usecases.plan.record_design(work, named, values)
         return self.version(str(named))
 
     def versions(self, *, model: str = "", stage: str = "") -> list[VersionView]:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.versions(session, model=model, stage=stage)
 
     def version(self, ref: str) -> VersionView:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.version(session, find.ref(session, ref))
 
     def evidence(self, ref: str) -> list[EvidenceView]:
         """Evidence about a version's current artifact and its data, oldest first."""
-        with self._database.read() as session:
+        with self._opened.read() as session:
             version = usecases.look.version(session, find.ref(session, ref))
             data = [
                 usecases.look.dataset(session, Ref.parse(found)).digest for found in version.data.values()
@@ -297,50 +299,49 @@ class Registry:
 
     def history(self, ref: str) -> list[EntryView]:
         """Everything that happened to a version, its runs, its data and its deployments."""
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.log.history(session, find.ref(session, ref))
 
     # -- gates ----------------------------------------------------------------
 
     def explain(self, ref: str, to: str) -> tuple[Decision, Dossier]:
         """What the gate into a stage would say now, and what it would see."""
-        with self._database.read() as session:
-            return usecases.decide.explain(session, find.ref(session, ref), to, now(), self.actor)
+        with self._opened.read() as session:
+            judged = usecases.decide.judge(session, find.ref(session, ref), to, self.actor)
+        return judged.decision, judged.dossier
 
     def promote(self, ref: str, to: str) -> Decision:
         """Move a version if its gate agrees; a refusal is returned, and recorded, too."""
-        return self._decide(usecases.decide.promote, ref, to)
-
-    def move_alias(self, ref: str, alias: str) -> Decision:
-        """Let an alias of the model point to a version, if the gate into `@alias` agrees."""
-        return self._decide(usecases.aliases.move_alias, ref, alias)
-
-    def remove_alias(self, model: str, alias: str, reason: str) -> None:
-        """Take an alias away from the version that it points to, without a successor."""
-        with self._database.write(self.actor) as work:
-            usecases.aliases.remove_alias(work, model, alias, reason)
-
-    def aliases(self, model: str) -> list[AliasView]:
-        """Every setting that a model's aliases ever had, oldest first."""
-        with self._database.read() as session:
-            return usecases.aliases.settings(session, model)
-
-    def _decide(self, verb: Callable[[UnitOfWork, Ref, str], Decision], ref: str, to: str) -> Decision:
-        """Decide, and decide again if what the gate looked at was written meanwhile."""
         from registry.storage.unit_of_work import Overtaken
 
         for tries in range(_TRIES, 0, -1):
+            with self._opened.read() as session:
+                judged = usecases.decide.judge(session, find.ref(session, ref), to, self.actor)
             try:
-                with self._database.write(self.actor) as work:
-                    decision = verb(work, find.ref(work.session, ref), to)
+                with self._opened.write() as work:
+                    decision = usecases.decide.carry_out(work, judged)
                 return replace(decision, entry=work.last_entry)
             except Overtaken:
                 if tries == 1:
                     raise
         raise AssertionError
 
+    def move_alias(self, ref: str, alias: str) -> Decision:
+        """Let an alias of the model point to a version, if the gate into `@alias` agrees."""
+        return self.promote(ref, f"@{alias}")
+
+    def remove_alias(self, model: str, alias: str, reason: str) -> None:
+        """Take an alias away from the version that it points to, without a successor."""
+        with self._opened.write() as work:
+            usecases.aliases.remove_alias(work, model, alias, reason)
+
+    def aliases(self, model: str) -> list[AliasView]:
+        """Every setting that a model's aliases ever had, oldest first."""
+        with self._opened.read() as session:
+            return usecases.aliases.settings(session, model)
+
     def decisions(self, ref: str) -> list[DecisionView]:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.decisions(session, find.ref(session, ref))
 
     def approve(self, ref: str, to: str, reason: str = "", *, on_behalf_of: str = "") -> None:
@@ -352,30 +353,30 @@ class Registry:
         self._say(usecases.approve.REJECTED, ref, to, reason, on_behalf_of)
 
     def _say(self, verdict: str, ref: str, to: str, reason: str, on_behalf_of: str) -> None:
-        with self._database.write(self.actor) as work:
+        with self._opened.write() as work:
             named = find.ref(work.session, ref)
             usecases.approve.give_verdict(work, named, to, verdict, reason, on_behalf_of=on_behalf_of)
 
     def approvals(self, ref: str) -> list[ApprovalView]:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.approvals(session, find.ref(session, ref))
 
     def policies(self) -> list[PolicyView]:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.policies(session)
 
     def policy(self, name: str) -> PolicyView:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.policies(session, name)[0]
 
     def check_policies(self, source: str | Path) -> list[BadDocument]:
         """Every problem of a policy file, typed against what a gate sees."""
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.policies.check_file(session, Path(source))
 
     def publish(self, policies: Sequence[GatePolicy], bindings: Sequence[GateBinding]) -> None:
         """Publish policies and put bindings in force."""
-        with self._database.write(self.actor) as work:
+        with self._opened.write() as work:
             usecases.policies.publish_set(work, policies, bindings)
 
     # -- runs -----------------------------------------------------------------
@@ -390,11 +391,11 @@ class Registry:
         options: RunOptions | None = None,
     ) -> int:
         """Start a plugin's run in processes of its own; returns the run's number at once."""
-        with self._database.read() as session:
+        with self._opened.read() as session:
             named = find.ref(session, ref)
         return usecases.runs.start_run(
-            self._database,
-            self._store,
+            self._opened.database,
+            self._opened.store,
             self.home,
             self.actor,
             plugin,
@@ -406,7 +407,7 @@ class Registry:
 
     def follow(self, run: int) -> Iterator[dict[str, Any]]:
         """A run's events as they come, until it has ended."""
-        return usecases.follow.follow_run(self._database, self.home, run)
+        return usecases.follow.follow_run(self._opened.database, self.home, run)
 
     def run(self, plugin: str, ref: str, **more: Any) -> RunView:
         """Start a run and wait for its end; `more` as `start` takes it.
@@ -423,18 +424,18 @@ class Registry:
         return ended
 
     def runs(self, *, about: str = "", state: str = "", limit: int = 0) -> list[RunView]:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             if "@" in about:
                 about = str(find.ref(session, about))
             return usecases.look.runs(session, about=about, state=state, limit=limit)
 
     def run_of(self, number: int) -> RunView:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.run(session, number)
 
     def evidence_of(self, run: int) -> list[EvidenceView]:
         """Evidence that a run made."""
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.evidence_of_run(session, run)
 
     def run_log(self, number: int) -> Path:
@@ -443,39 +444,39 @@ class Registry:
 
     def cancel(self, number: int) -> None:
         """Ask a run to stop."""
-        usecases.recovery.cancel_run(self._database, self.home, number)
+        usecases.recovery.cancel_run(self._opened.database, self.home, number)
 
     def resume(self, number: int) -> None:
         """Start a lost run again, from its last verified checkpoint."""
-        usecases.recovery.resume_run(self._database, self.home, self.actor, number)
+        usecases.recovery.resume_run(self._opened.database, self.home, self.actor, number)
 
     def recover(self) -> list[int]:
         """Take care of runs that nobody looks after any more; returns which."""
-        return usecases.recovery.recover_runs(self._database, self.home)
+        return usecases.recovery.recover_runs(self._opened.database, self.home)
 
     # -- deployments ----------------------------------------------------------
 
     def deployments(self, ref: str | None = None) -> list[DeploymentView]:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.deployments(session, find.ref(session, ref) if ref else None)
 
     def deployment(self, number: int) -> DeploymentView:
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.look.deployment(session, number)
 
     def healthy(self, deployment: int) -> bool:
         """Whether a deployment answers now."""
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.deployments.is_healthy(session, self.home, deployment)
 
     def stop(self, deployment: int, reason: str = "stopped on request") -> None:
         """Stop a deployment."""
-        with self._database.write(self.actor) as work:
+        with self._opened.write() as work:
             usecases.deployments.stop_deployment(work, self.home, deployment, reason)
 
     def predict(self, deployment: int, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Ask a deployment over HTTP; one `{"label", "probability"}` per text."""
-        with self._database.read() as session:
+        with self._opened.read() as session:
             endpoint, details = usecases.predict.find_endpoint(session, deployment)
         return usecases.predict.predict(endpoint, details, texts)
 
@@ -496,7 +497,7 @@ class Registry:
         limit: int = 0,
     ) -> list[EntryView]:
         """Ledger entries in order; with a limit, the newest."""
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.log.log(
                 session, subjects=subjects, actor=actor, action=action, since=since, until=until, limit=limit
             )
@@ -511,10 +512,10 @@ class Registry:
         """
         from registry.usecases.checkpoints import exported
 
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return usecases.audit.verify(
                 session,
-                self._store if artifacts else None,
+                self._opened.store if artifacts else None,
                 exported=exported(self.home, checkpoints, keys),
             )
 
@@ -522,5 +523,5 @@ class Registry:
         """Everything that a report on a version shows; `registry.reports.render` makes documents of it."""
         from registry.reports.gather import gather
 
-        with self._database.read() as session:
+        with self._opened.read() as session:
             return gather(session, find.ref(session, ref), now())

@@ -38,7 +38,7 @@ def alias(shell: Shell, ref: str, name: str | None, remove: bool, reason: str) -
         return _show(shell, ref)
     name = name.removeprefix("@")
     if not remove:
-        return _point(shell, ref, name)
+        return answer_decision(shell, shell.registry().move_alias(ref, name))
     if "/" in ref or "@" in ref:
         raise BadInput(
             f"{ref} is one version; an alias is taken from a model",
@@ -50,13 +50,6 @@ def alias(shell: Shell, ref: str, name: str | None, remove: bool, reason: str) -
         lambda: click.echo(f"{ref}@{name} points to no version any more."),
     )
     return 0
-
-
-def _point(shell: Shell, ref: str, name: str) -> int:
-    decision = shell.registry().move_alias(ref, name)
-    alias = f"{decision.ref.rpartition('/')[0]}@{name}"
-    refused = f"Refused: {alias} does not point to {decision.ref}."
-    return answer_decision(shell, decision, f"Pointed: {alias} is {decision.ref}.", refused)
 
 
 def _show(shell: Shell, ref: str) -> int:

@@ -43,13 +43,18 @@ def explain(shell: Shell, ref: str, stage: str) -> int:
 @with_shell
 def promote(shell: Shell, ref: str, stage: str) -> int:
     """Move a version to a stage, if its gate agrees. Exits with 1 if it does not; both are recorded."""
-    decision = shell.registry().promote(ref, stage)
-    allowed = f"Promoted: {decision.ref} is {decision.to}."
-    return answer_decision(shell, decision, allowed, f"Refused: {decision.ref} stays {decision.origin}.")
+    return answer_decision(shell, shell.registry().promote(ref, stage))
 
 
-def answer_decision(shell: Shell, decision: Decision, allowed: str, refused: str) -> int:
-    """Tell a recorded decision, beginning with one of two sentences; returns the exit code."""
+def answer_decision(shell: Shell, decision: Decision) -> int:
+    """Tell a recorded decision on a step to a stage or to `@alias`; returns the exit code."""
+    name = decision.ref.rpartition("/")[0]
+    if decision.to.startswith("@"):
+        allowed = f"Pointed: {name}{decision.to} is {decision.ref}."
+        refused = f"Refused: {name}{decision.to} is not {decision.ref}."
+    else:
+        allowed = f"Promoted: {decision.ref} is {decision.to}."
+        refused = f"Refused: {decision.ref} stays {decision.origin}."
 
     def say() -> None:
         click.echo(f"{allowed if decision.allowed else refused} {_tally(decision)}")
@@ -86,6 +91,8 @@ def _say_result(result: RuleResult) -> None:
     seen = f"  {result.value}" if result.value else ""
     limit = f"  limit {result.limit}" if result.limit else ""
     click.echo(f"  {label} {result.rule}{softly}{seen}{limit}")
+    if result.late:
+        click.echo(f"  {'':<13} this rule, or its limit, was set after the evidence was made")
     if result.message:
         click.echo(f"  {'':<13} {result.message}")
     for line in result.remedy.splitlines():

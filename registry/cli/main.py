@@ -30,8 +30,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "promote": ("registry.cli.gate:promote", "Move a version to a stage, if its gate agrees."),
     "approve": ("registry.cli.approve:approve", "Say yes to a version's step."),
     "reject": ("registry.cli.approve:reject", "Say no to a version's step, with a reason."),
-    "people": ("registry.cli.people:people", "People: roles, groups, and who stands in for whom."),
     "policy": ("registry.cli.policy:policy", "Policies: check, test, publish, bind, replay."),
+    "people": ("registry.cli.people:people", "People: roles, groups, and who stands in for whom."),
     "waive": (
         "registry.cli.waiver:waive",
         "Ask for an exception to one rule.",

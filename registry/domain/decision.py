@@ -40,6 +40,7 @@ class RuleResult:
         limit: What was asked for, as text.
         remedy: The command that would supply what is missing.
         waiver: Number of the waiver that holds for it, 0 if none does.
+        late: Whether the rule, or its limit, is younger than evidence that it judges.
     """
 
     rule: str
@@ -52,6 +53,7 @@ class RuleResult:
     limit: str = ""
     remedy: str = ""
     waiver: int = 0
+    late: bool = False
 
     @property
     def blocks(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -21,11 +22,15 @@ class BoundPolicy:
     """A policy in force, with the parameters and the action of its binding.
 
     It is compiled when it is first asked to judge, so that a command pays only for the gate it opens.
+
+    Attributes:
+        since: Since when these rules have been in force with these parameters; None if that is not known.
     """
 
     policy: GatePolicy
     binding: GateBinding
     params: Mapping[str, Any]
+    since: datetime | None = None
 
     @property
     def when(self) -> Expression | None:
@@ -49,7 +54,7 @@ class BoundPolicy:
         return step.origin in match.origin if match.origin or step.open else True
 
 
-def bind(policy: GatePolicy, binding: GateBinding) -> BoundPolicy:
+def bind(policy: GatePolicy, binding: GateBinding, since: datetime | None = None) -> BoundPolicy:
     """Put a policy in force.
 
     A rule that cannot be compiled, as one published under an older schema, is kept: it is an
@@ -67,7 +72,7 @@ def bind(policy: GatePolicy, binding: GateBinding) -> BoundPolicy:
         f"params.{name}": list(value) if isinstance(value, tuple) else value
         for name, value in {**policy.params, **binding.params}.items()
     }
-    return BoundPolicy(policy, binding, params)
+    return BoundPolicy(policy, binding, params, since)
 
 
 def wrong_params(policy: GatePolicy, params: Mapping[str, ParamValue]) -> Iterator[tuple[str, str, str]]:

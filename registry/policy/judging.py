@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from registry.domain.decision import Outcome, RuleResult
@@ -13,6 +14,7 @@ from registry.policy.figures import show, show_apart
 from registry.policy.gaps import Gap, Item, find_gap
 from registry.policy.rules import Rule
 from registry.policy.templates import fill, name_of, values_for
+from registry.policy.timing import is_late
 from registry.policy.view import Sight, View
 from registry.policy.waiving import waive
 
@@ -51,6 +53,9 @@ class Judge:
     def _judge(self, rule: Rule, item: Item | None) -> RuleResult:
         try:
             found = self._find(rule, item)
+            since = self._bound.since
+            if since is not None and is_late(rule.test.names.paths, self._dossier, item, since):
+                found = replace(found, late=True)
             if found.outcome is Outcome.PASS or not self._dossier.waivers:
                 return found
             return waive(found, self._bound.policy, rule.validation, self._dossier)

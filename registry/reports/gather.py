@@ -27,9 +27,10 @@ from registry.reports.facts import (
 )
 from registry.storage import find
 from registry.storage.dossiers import build_dossier
+from registry.storage.lifecycles import current_lifecycle
 from registry.usecases import look
 from registry.usecases.audit import verify
-from registry.usecases.decide import explain
+from registry.usecases.decide import judge
 from registry.usecases.log import history
 from registry.usecases.views import DatasetView, EntryView, EvidenceView, RunView
 
@@ -52,7 +53,7 @@ def gather(session: Session, ref: Ref, at: datetime) -> ReportFacts:
     """
     row = find.version(session, ref)
     shown = look.version(session, ref)
-    dossier = build_dossier(session, row, row.stage, at, actor="")
+    dossier = build_dossier(session, row, row.stage, at, actor="", last=current_lifecycle(session).stages[-1])
     entries = history(session, ref)
     index = _Index(entries)
     data = {role: look.dataset(session, Ref.parse(text)) for role, text in shown.data.items()}
@@ -63,9 +64,7 @@ def gather(session: Session, ref: Ref, at: datetime) -> ReportFacts:
         made_at=at,
         made_with=f"Phasegate {installed_version('phasegate')}",
         ledger=_ledger(session),
-        next=tuple(
-            NextStep(to, explain(session, ref, to, at, actor="")[0].verdict) for to in shown.following
-        ),
+        next=tuple(NextStep(to, judge(session, ref, to, "").decision.verdict) for to in shown.following),
         targets=dossier.targets,
         timeline=tuple(_moment(entry) for entry in entries if entry.action not in _DETAILS),
         decisions=tuple(_decisions(session, ref)),

@@ -33,6 +33,7 @@ _VERSION = (
     .where(Model.name == bindparam("name"), Version.number == bindparam("number"))
 )
 _VERSION_LOCKED = _VERSION.with_for_update(of=Version).execution_options(populate_existing=True)
+_HELD = select(Version.stage, Version.digest).where(Version.id == bindparam("id")).with_for_update()
 _DATA = (
     select(VersionData)
     .options(joinedload(VersionData.dataset_version).joinedload(DatasetVersion.dataset))
@@ -148,6 +149,12 @@ def version(session: Session, ref: Ref, *, lock: bool = False) -> Version:
             session, ref, Model, Version, Version.model_id, "model", "phasegate model plan NAME"
         )
     return row
+
+
+def hold(session: Session, version_id: int) -> tuple[str, str]:
+    """Lock a version until the transaction ends; its stage and digest are of this moment."""
+    stage, digest = session.connection().execute(_HELD, {"id": version_id}).one()
+    return stage, digest
 
 
 def dataset(session: Session, ref: Ref) -> DatasetVersion:

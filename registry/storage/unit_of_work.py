@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, event, func, insert, null, select, update
+from sqlalchemy import Connection, and_, bindparam, event, insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
+from sqlalchemy.orm.attributes import set_committed_value
 
 from registry.domain.events import ActorAdded, Event
 from registry.domain.names import check_name
@@ -15,6 +16,7 @@ from registry.domain.people import AUDITOR
 from registry.errors import Conflict, DatabaseUnusable, Defect, NotPermitted
 from registry.ledger.entries import Entry, make_entry
 from registry.ledger.merkle import Tree
+from registry.storage.clock import CLOCKS
 from registry.storage.people import standings
 from registry.storage.tables.base import Base, columns_of, now, row_digest, row_key
 from registry.storage.tables.ledger import LedgerEntry, LedgerHead, LedgerNode
@@ -30,7 +32,7 @@ _LAST = select(LedgerEntry.at).where(LedgerEntry.index == LedgerHead.size - 1).s
 def _beginning(clock: Any) -> Any:
     """Who acts, with the roles granted to them; how long the ledger is; and two clocks."""
     return (
-        select(LedgerHead.size, _LAST.label("last"), clock.label("clock"), ActorRow.id, GrantRow.role)
+        select(_LAST.label("last"), clock.label("clock"), ActorRow.id, GrantRow.role)
         .select_from(LedgerHead)
         .outerjoin(ActorRow, ActorRow.name == bindparam("name"))
         .outerjoin(GrantRow, and_(GrantRow.actor_id == ActorRow.id, GrantRow.ended_at.is_(None)))
@@ -38,10 +40,9 @@ def _beginning(clock: Any) -> Any:
     )
 
 
-# The database's own clock judges what has expired, where it has one: a writer's may be wrong.
-_BEGIN = {"postgresql": _beginning(func.clock_timestamp()), "sqlite": _beginning(null())}
-# What others may write while a gate decides, without the decision having to be made again: it is about
-# other versions, or about this one, whose row is locked. Anything else may be what the gate looked at.
+_BEGIN = {name: _beginning(clock) for name, clock in CLOCKS.items()}
+# What others may write between a gate's decision and its being carried out: it is about other versions,
+# or shows in this one's stage and digest. Anything else may be what the gate looked at.
 _HARMLESS = (
     "stage-decided",
     "system-added",
@@ -123,7 +124,7 @@ class Acting(NamedTuple):
 
 
 class Overtaken(Conflict):
-    """Something that a gate looks at was written while it decided; to be decided again."""
+    """Something that a gate looks at was written since it decided; to be decided again."""
 
 
 class UnitOfWork:
@@ -146,8 +147,7 @@ class UnitOfWork:
         self.session = session
         self.at: datetime = now()
         self.last_entry = -1
-        self._deciding = False
-        self._size = 0
+        self._decided_at: int | None = None
         self.actor = self._begin(check_name(actor, "the actor's name"))
 
     def require(self, role: str, doing: str) -> None:
@@ -163,12 +163,12 @@ class UnitOfWork:
                 hint=f"an admin can grant it: phasegate people grant {self.actor.name} {role}",
             )
 
-    def decide(self) -> None:
-        """Say that a gate decides in this transaction: what it sees must still be so when it commits.
+    def stands_on(self, entries: int) -> None:
+        """Say that this transaction carries out what was decided when the ledger had so many entries.
 
         `commit` then raises `Overtaken` if evidence, approvals, policies or the like came in between.
         """
-        self._deciding = True
+        self._decided_at = entries
 
     def alone(self) -> None:
         """Keep every other writer out until this transaction ends: for what may happen only once."""
@@ -185,6 +185,17 @@ class UnitOfWork:
         keys = (key for key, _, primary in columns_of(type(row)) if primary)
         for key, value in zip(keys, made.inserted_primary_key or (), strict=True):
             setattr(row, key, value)
+        self.session.changed[row_key(row)] = row
+
+    def change(self, row: Base, **values: Any) -> None:
+        """Change a row's columns at once, at half the session's cost; `record` accounts for it."""
+        keys = [(key, column) for key, column, primary in columns_of(type(row)) if primary]
+        statement = update(type(row)).where(
+            *(inspect(type(row)).columns[key] == getattr(row, key) for key, _ in keys)
+        )
+        self.session.connection().execute(statement, values)
+        for name, value in values.items():
+            set_committed_value(row, name, value)
         self.session.changed[row_key(row)] = row
 
     def record(self, happened: Event) -> None:
@@ -213,8 +224,8 @@ class UnitOfWork:
     def _append(self) -> None:
         connection = self.session.connection()
         size, frontier = connection.execute(_HEAD).one()
-        if self._deciding and size != self._size:
-            self._see_that_nothing_overtook()
+        if self._decided_at is not None and size != self._decided_at:
+            self._see_that_nothing_overtook(self._decided_at)
         tree = Tree(size, tuple(frontier[i : i + _HASH] for i in range(0, len(frontier), _HASH)))
         entries: list[dict[str, Any]] = []
         nodes: list[dict[str, Any]] = []
@@ -241,11 +252,11 @@ class UnitOfWork:
         self.session.pending.clear()
         self.last_entry = tree.size - 1
 
-    def _see_that_nothing_overtook(self) -> None:
-        found = self.session.connection().execute(_OVERTAKING, {"since": self._size}).first()
+    def _see_that_nothing_overtook(self, since: int) -> None:
+        found = self.session.connection().execute(_OVERTAKING, {"since": since}).first()
         if found is not None:
             raise Overtaken(
-                f"entry {found.index} ({found.action}) was written while the gate decided",
+                f"entry {found.index} ({found.action}) was written since the gate decided",
                 hint="try again; nothing was changed",
             )
 
@@ -254,7 +265,6 @@ class UnitOfWork:
         rows = connection.execute(_BEGIN[connection.dialect.name], {"name": name}).all()
         if not rows:
             raise DatabaseUnusable("the ledger's head is gone", hint="phasegate audit verify")
-        self._size = rows[0].size
         self.at = rows[0].clock or self.at
         if rows[0].last is not None and rows[0].last - self.at > _SKEW:
             raise DatabaseUnusable(

@@ -13,13 +13,12 @@ from registry.domain.events import AliasMoved
 from registry.domain.names import check_name, did_you_mean
 from registry.domain.people import ADMIN, DEPLOYER
 from registry.domain.references import AliasRef, Ref
-from registry.errors import BadInput, NoSuchTransition, NotFound, NotPermitted
+from registry.errors import BadInput, NotFound, NotPermitted
 from registry.storage import find
 from registry.storage.lifecycles import current_lifecycle
 from registry.storage.people import standings
 from registry.storage.tables import AliasRow, Version
 from registry.storage.unit_of_work import UnitOfWork
-from registry.usecases.decide import decide_step, decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +41,18 @@ class AliasView:
     by: str
 
 
-def move_alias(work: UnitOfWork, ref: Ref, alias: str) -> Decision:
-    """Let an alias of the model point to a version, if the gate into `@alias` agrees.
+def point_alias(work: UnitOfWork, version: Version, decision: Decision) -> None:
+    """Point the alias that a decision allows to its version.
 
-    The lifecycle says which aliases are guarded; any other moves freely, and is recorded as well. Taking it
-    from one version and giving it to the next is one transaction: it never points to none, or to two.
-
-    Raises:
-        NotFound: No such version.
-        BadName: The alias could not be stored.
-        NoSuchTransition: It points there already, or the version is at the end of its life.
-        Overtaken: At commit: something that the gate looked at was written meanwhile.
+    Taking it from one version and giving it to the next is one transaction: it never points to none, or to
+    two. The version that it leaves hears of it in an entry of its own.
     """
-    check_name(alias, "the alias")
-    version, decision = decide_step(work, ref, f"@{alias}")
+    alias = decision.to.removeprefix("@")
     before = _pointing(work.session, version.model_id).get(alias)
-    if before == ref.number:
-        raise NoSuchTransition(
-            f"{AliasRef(ref.name, alias)} is {ref} already", hint=f"phasegate model alias {ref.name}"
-        )
-    if decision.allowed:
-        work.append(_row(work, version.model_id, alias, version.id, decision.id))
-        left = str(Ref(ref.name, before)) if before is not None else ""
-        work.record(AliasMoved(f"model:{ref}", alias, str(ref), decision.id, left))
-        if left:
-            work.record(AliasMoved(f"model:{left}", alias, str(ref), decision.id, left))
-    work.record(decided(decision))
-    return decision
+    work.append(_row(work, version.model_id, alias, version.id, decision.id))
+    left = str(Ref(version.model.name, before)) if before is not None else ""
+    for ref in filter(None, (decision.ref, left)):
+        work.record(AliasMoved(f"model:{ref}", alias, decision.ref, decision.id, left))
 
 
 def remove_alias(work: UnitOfWork, name: str, alias: str, reason: str) -> None:
@@ -76,7 +60,7 @@ def remove_alias(work: UnitOfWork, name: str, alias: str, reason: str) -> None:
 
     No gate is asked: what must leave service may not have to wait for evidence. That is why a guarded alias
     takes somebody who answers for service, a deployer or an admin, and a reason that the ledger keeps. To
-    point it to another version is a decision of the gate instead: `move_alias`.
+    point it to another version is a decision of the gate instead: `carry_out`.
 
     Raises:
         BadInput: No reason.

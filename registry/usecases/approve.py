@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from registry.domain.events import VerdictGiven
+from registry.domain.lifecycle import Lifecycle
+from registry.domain.names import did_you_mean
 from registry.domain.people import APPROVER
 from registry.domain.references import Ref
-from registry.errors import BadInput, NotPermitted
+from registry.errors import BadInput, NoSuchStage, NotPermitted
 from registry.storage import find
 from registry.storage.dossiers import basis_now
+from registry.storage.lifecycles import current_lifecycle
 from registry.storage.people import standings
-from registry.storage.tables import ApprovalRow
+from registry.storage.tables import ApprovalRow, Version
 from registry.storage.unit_of_work import UnitOfWork
-from registry.usecases.decide import guarded_step
+from registry.usecases.decide import step_of
 
 APPROVED = "approved"
 REJECTED = "rejected"
@@ -45,7 +48,7 @@ def give_verdict(
     work.require(APPROVER, "approve and reject")
     session = work.session
     version = find.version(session, ref, lock=True)
-    guarded_step(session, version, to)
+    _check_step(current_lifecycle(session), version, to)
     lender = _principal(work, on_behalf_of)
     row = ApprovalRow(
         version_id=version.id,
@@ -61,6 +64,14 @@ def give_verdict(
     session.add(row)
     work.record(VerdictGiven(f"model:{ref}", to, verdict, version.digest))
     return row
+
+
+def _check_step(lifecycle: Lifecycle, version: Version, to: str) -> None:
+    """Refuse a word on what no gate can stand before: it would never be heard."""
+    step_of(lifecycle, version, to)
+    if to not in lifecycle.goals:
+        guarded = [goal for goal in lifecycle.goals if goal.startswith("@")]
+        raise NoSuchStage(f"no gate guards {to}: it needs nobody's word", hint=did_you_mean(to, guarded))
 
 
 def _principal(work: UnitOfWork, named: str) -> str:

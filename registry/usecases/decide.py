@@ -2,114 +2,82 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from registry.domain.decision import Decision, Verdict
+from registry.domain.decision import Decision
 from registry.domain.dossier import Dossier
 from registry.domain.events import StageDecided
-from registry.domain.lifecycle import Step
-from registry.domain.names import check_name, did_you_mean
+from registry.domain.lifecycle import Lifecycle, Step
+from registry.domain.names import check_name
 from registry.domain.references import Ref
-from registry.errors import NoSuchStage, NoSuchTransition
+from registry.errors import NoSuchTransition
 from registry.policy import decide
 from registry.storage import find
 from registry.storage.dossiers import as_json, build_dossier
-from registry.storage.gates import bound_policies
-from registry.storage.lifecycles import current_lifecycle
+from registry.storage.gates import in_force
 from registry.storage.tables import DecisionRow, TransitionRow, Version
-from registry.storage.unit_of_work import UnitOfWork
+from registry.storage.unit_of_work import Overtaken, UnitOfWork
+from registry.usecases.aliases import point_alias
+
+# How long a decision may wait for its being carried out: what it saw may expire.
+_WAIT = timedelta(seconds=30)
 
 
-def explain(session: Session, ref: Ref, to: str, at: datetime, actor: str) -> tuple[Decision, Dossier]:
-    """What the gate would say to an actor now, and the dossier that it would see. Nothing is changed.
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a gate says of a step at one moment, before anything is recorded.
 
-    `to` is a stage, or `@alias`.
+    Attributes:
+        version: The row, as it was.
+        entries: How many the ledger had.
+    """
+
+    decision: Decision
+    dossier: Dossier
+    version: Version
+    entries: int
+
+
+def judge(session: Session, ref: Ref, to: str, actor: str) -> Judgement:
+    """What the gate says to an actor now, and the dossier that it sees. Nothing is changed.
+
+    This is the one resolver: `gate explain` shows what it says, and `carry_out` makes it so.
+
+    Args:
+        session: A reading transaction, all of which sees one moment.
+        ref: Which version.
+        to: A stage, or `@alias`.
+        actor: Who asks.
 
     Raises:
         NotFound: No such version.
-        NoSuchStage, NoSuchTransition: It cannot go there from where it is.
+        NoSuchStage, NoSuchTransition: It cannot go there from where it is, or is there already.
+        BadName: The alias could not be stored.
     """
+    now = in_force(session)
     version = find.version(session, ref)
-    verdict, dossier = _judge(session, version, to, at, actor)
-    return Decision(str(ref), version.stage, to, version.digest, verdict), dossier
-
-
-def promote(work: UnitOfWork, ref: Ref, to: str) -> Decision:
-    """Move a model version to `to` if every rule of the gate agrees.
-
-    A refusal is an answer, not an error: it is returned, and recorded in the same
-    transaction as a move would be, so ledger and registry cannot disagree. The
-    version is locked from before it is judged until after it has moved.
-
-    Raises:
-        NotFound: No such version.
-        NoSuchStage, NoSuchTransition: It cannot go there from where it is.
-        Overtaken: At commit: something that the gate looked at was written meanwhile.
-    """
-    if to.startswith("@"):
-        raise NoSuchStage(f"{to} is an alias", hint=f"phasegate model alias {ref} {to[1:]}")
-    version, decision = decide_step(work, ref, to)
-    if decision.allowed:
-        version.stage = to
-        work.append(
-            TransitionRow(
-                version_id=version.id,
-                decision_id=decision.id,
-                from_stage=decision.origin,
-                to_stage=to,
-                created_at=work.at,
-                created_by=work.actor.id,
-            )
+    step = step_of(now.lifecycle, version, to)
+    dossier = build_dossier(session, version, to, now.at, actor=actor, last=now.lifecycle.stages[-1])
+    if to.startswith("@") and to[1:] in dossier.subject.aliases:
+        raise NoSuchTransition(
+            f"{ref.name}{to} is {ref} already", hint=f"phasegate model alias {ref.name} shows who moved it"
         )
-    work.record(decided(decision))
-    return decision
+    gate = [policy for policy in now.policies if policy.matches(step)]
+    verdict = decide(gate, dossier, open_step=step.open)
+    decision = Decision(str(ref), version.stage, to, version.digest, verdict)
+    return Judgement(decision, dossier, version, now.entries)
 
 
-def decide_step(work: UnitOfWork, ref: Ref, to: str) -> tuple[Version, Decision]:
-    """Judge a step of a version, locked from now on, and keep the decision with all that it saw."""
-    work.decide()
-    session = work.session
-    version = find.version(session, ref, lock=True)
-    verdict, dossier = _judge(session, version, to, work.at, work.actor.name)
-    row = DecisionRow(
-        version_id=version.id,
-        from_stage=version.stage,
-        to_stage=to,
-        digest=version.digest,
-        allowed=verdict.allowed,
-        reason=verdict.reason,
-        results=as_json(verdict.results),
-        dossier=as_json(dossier),
-        created_at=work.at,
-        created_by=work.actor.id,
-    )
-    work.append(row)
-    return version, Decision(str(ref), version.stage, to, version.digest, verdict, id=row.id)
-
-
-def decided(decision: Decision) -> StageDecided:
-    """The event of a decision, whatever it says."""
-    return StageDecided(
-        f"model:{decision.ref}",
-        decision.id,
-        decision.origin,
-        decision.to,
-        decision.allowed,
-        decision.digest,
-        [result.rule for result in decision.verdict.blocking],
-    )
-
-
-def open_to(session: Session, version: Version, to: str) -> Step:
+def step_of(lifecycle: Lifecycle, version: Version, to: str) -> Step:
     """The step that a version would take to a stage, or to `@alias`.
 
     Raises:
         NoSuchStage, NoSuchTransition: It cannot go there from where it is.
         BadName: The alias could not be stored.
     """
-    lifecycle = current_lifecycle(session)
     if to.startswith("@"):
         check_name(to[1:], "the alias")
         if version.stage == lifecycle.stages[-1]:
@@ -120,22 +88,67 @@ def open_to(session: Session, version: Version, to: str) -> Step:
     return lifecycle.step(version.stage, to)
 
 
-def guarded_step(session: Session, version: Version, to: str) -> Step:
-    """The step that a version would take, if it is one that a gate can stand before.
+def carry_out(work: UnitOfWork, judged: Judgement) -> Decision:
+    """Record what a gate said, and do it if it allows: move the version, or the alias.
+
+    A refusal is an answer, not an error: it is returned, and recorded in the same
+    transaction as a move would be, so ledger and registry cannot disagree. The version is
+    locked, must be what was judged, and nothing that a gate looks at may have been written
+    since: so it is as if it had been judged in this transaction, which stays short.
 
     Raises:
-        NoSuchStage, NoSuchTransition: It cannot go there from where it is, or nothing guards the alias.
+        Overtaken: It is not so any more, here or at commit: judge again.
     """
-    step = open_to(session, version, to)
-    goals = current_lifecycle(session).goals
-    if to not in goals:
-        hint = did_you_mean(to, [goal for goal in goals if goal.startswith("@")])
-        raise NoSuchStage(f"no gate guards {to}: it needs nobody's word", hint=hint)
-    return step
+    decision = judged.decision
+    version = judged.version
+    if find.hold(work.session, version.id) != (decision.origin, decision.digest):
+        raise Overtaken(f"{decision.ref} was changed since the gate decided", hint="try again")
+    if work.at - judged.dossier.now > _WAIT:
+        raise Overtaken(f"the gate decided {work.at - judged.dossier.now} ago", hint="try again")
+    work.stands_on(judged.entries)
+    row = DecisionRow(
+        version_id=version.id,
+        from_stage=decision.origin,
+        to_stage=decision.to,
+        digest=decision.digest,
+        allowed=decision.allowed,
+        reason=decision.verdict.reason,
+        results=as_json(decision.verdict.results),
+        dossier=as_json(judged.dossier),
+        created_at=work.at,
+        created_by=work.actor.id,
+    )
+    work.append(row)
+    recorded = replace(decision, id=row.id)
+    if decision.allowed and decision.to.startswith("@"):
+        point_alias(work, version, recorded)
+    elif decision.allowed:
+        _move_version(work, version, recorded)
+    work.record(_decided(recorded))
+    return recorded
 
 
-def _judge(session: Session, version: Version, to: str, at: datetime, actor: str) -> tuple[Verdict, Dossier]:
-    step = open_to(session, version, to)
-    dossier = build_dossier(session, version, to, at, actor=actor)
-    gate = [policy for policy in bound_policies(session) if policy.matches(step)]
-    return decide(gate, dossier, open_step=step.open), dossier
+def _move_version(work: UnitOfWork, version: Version, decision: Decision) -> None:
+    work.change(version, stage=decision.to)
+    work.append(
+        TransitionRow(
+            version_id=version.id,
+            decision_id=decision.id,
+            from_stage=decision.origin,
+            to_stage=decision.to,
+            created_at=work.at,
+            created_by=work.actor.id,
+        )
+    )
+
+
+def _decided(decision: Decision) -> StageDecided:
+    return StageDecided(
+        f"model:{decision.ref}",
+        decision.id,
+        decision.origin,
+        decision.to,
+        decision.allowed,
+        decision.digest,
+        [result.rule for result in decision.verdict.blocking],
+    )

@@ -256,7 +256,7 @@ def risks(
     rows = list(session.scalars(query))
     if number and not rows:
         raise NotFound(f"there is no risk {number}", hint="phasegate risk list")
-    systems = dict(session.execute(select(System.id, System.name)).tuples().all())
+    systems = dict(session.execute(select(System.id, System.name)).all())
     names = find.actor_names(session)
     return [
         RiskView(

@@ -91,5 +91,5 @@ def subject_names(session: Session) -> Names:
     versions = session.execute(
         select(Version.id, Model.name, Version.number).join(Model, Model.id == Version.model_id)
     )
-    systems = session.execute(select(System.id, System.name)).tuples()
+    systems = session.execute(select(System.id, System.name))
     return Names({id: f"{name}/{number}" for id, name, number in versions}, dict(systems.all()))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import sleep
 from types import TracebackType
 from typing import Self
 
@@ -103,7 +104,7 @@ class Builder:
         if actor not in self._opened:
             registry = self._opened[actor] = Registry(self.home, actor)
             # One cache of compiled statements for everybody: a test has no time to warm up several.
-            registry._database = registry._opened.database = self.database
+            registry._opened.database = self.database
         return self._opened[actor]
 
     def approver(self, actor: str) -> Registry:
@@ -265,6 +266,10 @@ class Builder:
             run = self._run(work, "bias", "check", version=version, about=about, state="queued", seed=seed)
             put_lease(work.session.connection(), run.id, run.token, ProcessId.of())
             return run.id
+
+    def wait(self, time: timedelta) -> None:
+        """Let time pass, by everybody's clock."""
+        sleep(time.total_seconds() + 0.02)
 
     def put(self, files: Mapping[str, bytes]) -> Stored:
         """Store files."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import administer
 from integration.builder import Builder
+from integration.lived_risks import live_with_risks
 from integration.signed import sign_all
 from sqlalchemy import URL, make_url
 
@@ -82,6 +83,7 @@ def lived(
         builder.bring(builder.plan("loans"), "retired")
         builder.queue(builder.plan("spam"))
         sign_all(builder, "loans/1", home.parent / f"{home.name}-keys")
+        live_with_risks(builder)
     return url, home
 
 

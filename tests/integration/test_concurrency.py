@@ -49,7 +49,7 @@ from sqlalchemy import event
 
 with Registry(Home.at(sys.argv[1], database=sys.argv[2]), "bob") as opened:
 
-    @event.listens_for(opened._database.engine, "after_cursor_execute")
+    @event.listens_for(opened._opened.database.engine, "after_cursor_execute")
     def pause(connection, cursor, statement, *rest):
         if "INSERT INTO lifecycles" in statement:
             print("half way", flush=True)
@@ -177,7 +177,7 @@ def empty_home(empty_url: str, tmp_path: Path) -> Iterator[Registry]:
 
 
 def test_a_registry_is_made_once(empty_home: Registry) -> None:
-    url = empty_home._database.url.render_as_string(hide_password=False)
+    url = empty_home._opened.database.url.render_as_string(hide_password=False)
     init: list[Call] = [("initialise", [], {}), ("verify", [], {})]
     answers = together(empty_home.home.root, url, [(actor, init) for actor in ("bob", "carol", "dave")])
     for made, _ in answers:
@@ -194,7 +194,7 @@ def test_a_registry_is_made_once(empty_home: Registry) -> None:
 
 
 def test_who_comes_while_it_is_made_waits(empty_home: Registry) -> None:
-    url = empty_home._database.url.render_as_string(hide_password=False)
+    url = empty_home._opened.database.url.render_as_string(hide_password=False)
     command = [sys.executable, "-c", SLOW, str(empty_home.home.root), url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

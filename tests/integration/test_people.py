@@ -31,7 +31,7 @@ def roles(builder: Builder, name: str) -> list[str]:
 
 @pytest.fixture
 def people(builder: Builder) -> Builder:
-    """ruth approves, ravi reviews, otto audits, dora deploys; root is admin; alice is nobody in particular."""
+    """Of them ruth approves, ravi reviews, otto audits, dora deploys; root is admin, alice nothing yet."""
     root = builder.acting("root").people
     for name, role in (("ruth", "approver"), ("ravi", "reviewer"), ("otto", "auditor"), ("dora", "deployer")):
         root.grant(name, role)
@@ -208,7 +208,7 @@ def test_an_actor_cannot_be_deleted(people: Builder) -> None:
 def test_what_a_row_says_cannot_be_changed_while_it_is_ended(people: Builder) -> None:
     for change in ("role = 'admin'", "created_by = created_by + 1", "actor_id = 1"):
         with (
-            pytest.raises((DBAPIError, DatabaseUnusable), match="(?i)update of grants is refused"),
+            pytest.raises((DBAPIError, DatabaseUnusable), match=r"(?i)update of grants is refused"),
             people.database.ungoverned() as connection,
         ):
             connection.execute(

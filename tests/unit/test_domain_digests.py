@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,24 @@ def reordered(value: Any) -> Any:
 def test_canonical_json_is_json_and_says_the_same(value: Any) -> None:
     # JSON has one kind of number: a large float is written without a point.
     assert json.loads(canonical(value), parse_int=float) == value
+
+
+@given(values)
+def test_the_fast_way_writes_what_the_library_writes(value: Any) -> None:
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"\U0001f600": 1, "\ue000": 2},
+        [-0.0, 0.0, 1.0, 1e15, 1e16, 1e21, 1e-5, 0.0001, 5e-324, 2.0**53],
+        ["\x7f\u2028\x00\x1f"],
+        (1, [True, None]),
+    ],
+)
+def test_the_corners_of_the_fast_way(value: Any) -> None:
+    assert canonical(value) == rfc8785.dumps(value)
 
 
 @given(values)

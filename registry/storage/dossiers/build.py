@@ -13,13 +13,15 @@ from registry.storage.dossiers.content import basis_of, targets_of
 from registry.storage.dossiers.exceptions import find_findings, find_risks, find_waivers
 from registry.storage.dossiers.involved import find_people, find_work
 from registry.storage.dossiers.judged import find_evidence, judge_target
-from registry.storage.dossiers.service import find_service
+from registry.storage.dossiers.present import find_present
+from registry.storage.dossiers.service import Service, find_service
 from registry.storage.dossiers.signatures import find_signatures
-from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables import System, Version
 
 
-def build_dossier(session: Session, version: Version, to: str, at: datetime, *, actor: str) -> Dossier:
+def build_dossier(
+    session: Session, version: Version, to: str, at: datetime, *, actor: str, last: str
+) -> Dossier:
     """Everything that the gate into `to` may look at, as it stands in this transaction.
 
     Args:
@@ -28,6 +30,7 @@ def build_dossier(session: Session, version: Version, to: str, at: datetime, *, 
         to: A stage, or `@alias`.
         at: What counts as now.
         actor: Who asks; empty if nobody does.
+        last: The lifecycle's last stage.
     """
     connection = session.connection()
     ref = find.ref_of(version)
@@ -48,7 +51,8 @@ def build_dossier(session: Session, version: Version, to: str, at: datetime, *, 
         developers=work.developers,
         basis=basis_of(version, data, evidence, judged.current),
     )
-    service = find_service(connection, version, data, last=current_lifecycle(session).stages[-1])
+    there = find_present(connection, version, system.id)
+    service = find_service(connection, version, data, last=last) if there.service else Service()
     return Dossier(
         subject=SubjectFacts(
             ref=ref,
@@ -97,9 +101,9 @@ def build_dossier(session: Session, version: Version, to: str, at: datetime, *, 
         deployments=service.deployments,
         unusable=judged.unusable,
         actor=asking,
-        waivers=find_waivers(connection, version, system.id, at, work.developers),
-        findings=find_findings(connection, version.id, system.id),
-        risks=find_risks(connection, system.id),
+        waivers=find_waivers(connection, version, system.id, at, work.developers) if there.waivers else (),
+        findings=find_findings(connection, version.id, system.id) if there.findings else (),
+        risks=find_risks(connection, system.id) if there.risks else (),
         signatures=find_signatures(session, version, to, data, judged.current),
         champion=service.champion,
         dependants=service.dependants,

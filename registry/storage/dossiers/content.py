@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from registry.domain.digests import digest_of
@@ -62,6 +63,8 @@ def targets_of(version: Version) -> tuple[Target, ...]:
 
 def as_json(value: Any) -> Any:
     """A dossier, decision or any frozen fact as JSON values."""
+    if isinstance(value, Enum):
+        return value.value
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, datetime):

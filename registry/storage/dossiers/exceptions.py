@@ -110,7 +110,7 @@ def policies_in_force(connection: Connection, rows: Sequence[Any]) -> dict[str, 
     """Digest -> name of every policy in force, if any row of `WAIVERS` was granted."""
     if not any(row.state == "approved" for row in rows):
         return {}
-    return dict(connection.execute(_POLICIES).tuples().all())
+    return dict(connection.execute(_POLICIES).all())
 
 
 def resolve_waiver(

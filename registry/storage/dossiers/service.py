@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -49,11 +49,11 @@ _SERVED = (
 class Service:
     """What a gate sees of a version's service."""
 
-    deployments: tuple[DeploymentFacts, ...]
-    aliases: tuple[str, ...]
-    champion: ChampionFacts
-    rollback_targets: tuple[str, ...]
-    dependants: tuple[str, ...]
+    deployments: tuple[DeploymentFacts, ...] = ()
+    aliases: tuple[str, ...] = ()
+    champion: ChampionFacts = field(default_factory=ChampionFacts)
+    rollback_targets: tuple[str, ...] = ()
+    dependants: tuple[str, ...] = ()
 
 
 def find_service(
