@@ -204,7 +204,10 @@ WRONG = {
     "ck_waivers_decided": ("waivers", {"state": "approved", "decided_by": None, "ended_by": None}),
     "ck_waivers_ended": ("waivers", {"state": "revoked", "ended_by": None}),
     "ck_waivers_one_subject": ("waivers", {"version_id": None, "system_id": None}),
-    "ck_waivers_other": ("waivers", {"state": "approved", "created_by": 1, "decided_by": 1, "ended_by": None}),
+    "ck_waivers_other": (
+        "waivers",
+        {"state": "approved", "created_by": 1, "decided_by": 1, "ended_by": None},
+    ),
     "ck_waivers_state": ("waivers", {"state": "perhaps", "ended_by": None}),
 }
 

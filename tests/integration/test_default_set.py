@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ ROAD = ("prepared", "designed", "trained", "evaluated", "deployed", "monitored",
 
 
 @pytest.fixture
-def builder(databases: Databases, initialised: str, tmp_path: Path):  # type: ignore[no-untyped-def]
+def builder(databases: Databases, initialised: str, tmp_path: Path) -> Iterator[Builder]:
     """A registry in which nothing was planned yet."""
     url = databases.copy(initialised)
     with Builder(tmp_path / "home", url) as builder:
@@ -40,9 +42,9 @@ def test_each_tier_walks_from_planned_to_retired(builder: Builder, tier: str) ->
         assert {result.action for result in lacking} <= {Action.WARN}, lacking
         assert not lacking or tier == "limited"
         if stage == "monitored":
-            assert alice.gate.alias(ref, "champion").allowed
-            alice_or_root = builder.acting("root")
-            alice_or_root.gate.unalias("walker", "champion", "it retires")
+            assert alice.move_alias(ref, "champion").allowed
+            assert not alice.promote(ref, "retired").allowed
+            builder.acting("root").remove_alias("walker", "champion", "it retires")
     assert alice.version(ref).following == []
     assert alice.verify(artifacts=True).ok
 
@@ -81,15 +83,13 @@ def test_every_piece_refuses_by_itself_and_names_what_would_supply_it(high: Buil
 
 
 def test_high_risk_is_not_deployed_by_who_built_it_nor_with_a_grave_finding_open(high: Builder) -> None:
-    from datetime import UTC, datetime, timedelta
-
     high.supply(REF, "deployed")
     (blocking,) = high.acting("alice").explain(REF, "deployed")[0].verdict.blocking
     assert (blocking.rule, blocking.value) == ("deployer-acts/role", "alice")
     dora = high.mover(REF, "deployed")
     found = high.acting("vera").findings.add(
+        "no test on people over 70",
         ref=REF,
-        title="no test on people over 70",
         severity="high",
         owner="alice",
         due=datetime.now(UTC) + timedelta(days=30),
@@ -103,11 +103,14 @@ def test_high_risk_is_not_deployed_by_who_built_it_nor_with_a_grave_finding_open
 def test_a_challenger_that_is_worse_does_not_pass_the_champion(at: At) -> None:
     builder = at("monitored")
     alice = builder.acting("alice")
-    assert alice.gate.alias("loans/1", "champion").allowed
+    assert alice.move_alias("loans/1", "champion").allowed
     data = dict(alice.version("loans/1").data)
     again = alice.plan("loans", system="credit", targets=["f1>=0.5"], data=data, budget_hours=1).ref
     for stage in ("prepared", "designed", "trained"):
-        builder.supply(again, stage)
+        if stage == "trained":
+            builder.train(again, b"other weights", actor="bob")
+        else:
+            builder.supply(again, stage)
         assert alice.promote(again, stage).allowed
     worse = replace(GOOD_EVALUATION, metrics={**GOOD_EVALUATION.metrics, "f1": 0.8})
     builder.judge(again, worse, EVERY_SLICE, ROBUST, kind="evaluate", actor="erik")
@@ -119,7 +122,7 @@ def test_a_challenger_that_is_worse_does_not_pass_the_champion(at: At) -> None:
     )
     builder.judge(again, GOOD_EVALUATION, kind="evaluate", actor="erik")
     assert alice.promote(again, "evaluated").allowed
-    assert not alice.gate.alias(again, "champion").allowed  # it is not in service
+    assert not alice.move_alias(again, "champion").allowed  # it is not in service
 
 
 def test_an_evaluation_of_other_data_does_not_count(at: At) -> None:

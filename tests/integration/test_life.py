@@ -224,7 +224,11 @@ def test_one_dataset_serves_many_versions(at: At) -> None:
     """Evidence is about a digest: who linked it does not matter."""
     builder, ref = at("planned"), "loans/1"
     data = dict(builder.acting("alice").version(ref).data)
-    other = builder.acting("bob").plan("loans", system="credit", targets=["f1>=0.5"], data=data, budget_hours=1).ref
+    other = (
+        builder.acting("bob")
+        .plan("loans", system="credit", targets=["f1>=0.5"], data=data, budget_hours=1)
+        .ref
+    )
     assert other == "loans/2"
     assert builder.acting("bob").promote(other, "prepared").allowed
 
