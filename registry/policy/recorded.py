@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, get_origin
 
 from registry.domain.decision import Action, Outcome, RuleResult
-from registry.domain.dossier import Dossier
+from registry.domain.dossier import Dossier, SubjectFacts
 from registry.policy.cases.defaults import blank
 from registry.policy.schema import part_of, seen_fields
 
@@ -69,6 +69,8 @@ def _object(document: Mapping[str, Any], cls: type, unrecorded: set[str]) -> Any
             continue
         unrecorded.add(f"{cls.__name__}.{name}")
         field = defaults[name]
+        if hint is SubjectFacts:
+            raise ValueError("a dossier is about a version, and this one names none")
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             values[name] = blank(hint, _NEVER)
     return cls(**values)

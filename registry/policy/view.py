@@ -82,7 +82,7 @@ class View:
         if isinstance(value, datetime) and value.tzinfo is None:
             raise ValueError(f"the time {value.isoformat()} says no time zone")
         if isinstance(value, tuple):
-            return [self._schema.message(part) for part in value]
+            return [self._schema.message(part) if dataclasses.is_dataclass(part) else part for part in value]
         return self._schema.message(value) if dataclasses.is_dataclass(value) else value
 
     def _evidence(self, kinds: Iterable[str]) -> dict[str, Message]:

@@ -73,7 +73,9 @@ def actor(session: Session, name: str) -> ActorRow:
     """
     row = session.scalar(select(ActorRow).where(ActorRow.name == name))
     if row is None:
-        hint = _near(session, name, ActorRow, "phasegate people list")
+        hint = _near(
+            session, name, ActorRow, f"an admin names whoever is new: phasegate people grant {name} developer"
+        )
         raise NotFound(f"nobody is called {name!r} here", hint=hint)
     return row
 

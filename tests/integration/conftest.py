@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 from conftest import administer
 from integration.builder import Builder
+from integration.exam import exam, examined
 from integration.lived_risks import live_with_risks
+from integration.peopled import live_with_people
 from integration.signed import sign_all
 from sqlalchemy import URL, make_url
 
 from registry.api import Registry
 from registry.storage.database import Database
+
+__all__ = ["exam", "examined"]
 
 
 class Databases:
@@ -84,6 +88,7 @@ def lived(
         builder.queue(builder.plan("spam"))
         sign_all(builder, "loans/1", home.parent / f"{home.name}-keys")
         live_with_risks(builder)
+        live_with_people(builder, "spam/1")
     return url, home
 
 

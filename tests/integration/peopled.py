@@ -22,7 +22,7 @@ def publish(builder: Builder, text: str) -> None:
     builder.acting("root").publish(read.policies, read.bindings)
 
 
-def gather_people(builder: Builder, ref: str) -> None:
+def live_with_people(builder: Builder, ref: str) -> None:
     """Rows in every table of people and aliases, ended ones among them; `ref` waits for its first stage."""
     root = builder.acting("root")
     for name, role in (("pia", "approver"), ("paul", "reviewer"), ("penny", "deployer")):
@@ -33,10 +33,10 @@ def gather_people(builder: Builder, ref: str) -> None:
         root.people.join("model-risk", name)
     root.people.leave("model-risk", "paul")
     pia = builder.acting("pia")
-    for _ in range(2):
-        pia.people.delegate("approver", "paul", until=soon(days=30), reason="on leave")
-        builder.acting("paul").approve(ref, "prepared")
-        pia.people.undelegate("approver", "paul")
+    pia.people.delegate("approver", "paul", until=soon(days=30), reason="on leave")
+    builder.acting("paul").approve(ref, "prepared")
+    pia.people.undelegate("approver", "paul")
+    pia.people.delegate("approver", "paul", until=soon(days=60), reason="on leave again")
     model = ref.partition("/")[0]
     root.move_alias(ref, "draft")
     root.remove_alias(model, "draft", "only a draft")

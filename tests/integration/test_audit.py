@@ -160,6 +160,8 @@ def test_an_inserted_row(forger: Forger, name: str) -> None:
         "number": 1000,
     }
     fresh |= {"role": "forged", "decision_id": 1000, "parent_id": 1000, "digest": "sha256:" + "0" * 64}
+    if "role" not in table.primary_key:  # then it is one of people, and there is a list of those
+        del fresh["role"]
     row |= {column: value for column, value in fresh.items() if column in row}
     forger.execute(insert(table).values(row))
     key = "/".join(str(row[column.name]) for column in table.primary_key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,7 @@ _SWAPS = {
     "true": ("false",),
     "false": ("true",),
 }
+_LARGE = 1e9  # from here on, 1 more is no difference worth a case
 _QUANTIFIERS = {"all": "exists", "exists": "all"}
 
 
@@ -125,8 +127,8 @@ def values_near(value: ParamValue) -> Iterator[ParamValue]:
 
 
 def step_of(value: float) -> float:
-    """How far a number is moved: a whole one by 1, any other by a tenth of itself."""
-    return 1.0 if value == int(value) else abs(value) / 10
+    """How far a number is moved: a whole one by 1, any other, or a very large one, by a tenth of itself."""
+    return 1.0 if value == int(value) and abs(value) < _LARGE else abs(value) / 10
 
 
 def show_param(value: ParamValue) -> str:
@@ -167,5 +169,5 @@ def _numbers(text: str) -> Iterator[str]:
         return
     value = float(digits)
     for near in (value + step_of(value), value - step_of(value)):
-        shown = repr(near)
-        yield shown if near >= 0 else f"({shown})"
+        if near != value and math.isfinite(near):
+            yield repr(near) if near >= 0 else f"({near!r})"
