@@ -150,12 +150,12 @@ class Story:
         self._do("gate explain loans/1 deployed --as dana", expect=1)
         _say("First the finding: Erik looks at the slices, and the reviewer closes it.")
         self._do("run slices loans/1 --as erik")
-        self._do("finding close 1 --reason 'both groups are served alike' --as rosa")
+        self._do("finding close 1 --reason 'the worst slice is the refused, and a clerk looks at each' --as rosa")
         _say("Then the risk, which an approver accepts as it remains.")
         self._do("risk accept 1 --reason 'a clerk looks at every refusal' --as ruth")
         _say(
             "Who is selected is even now, but not who is wronged, by the labels of the past, which are "
-            "unfair themselves. An exception: asked for by one, granted by another, with an end, and never a pass."
+            "unfair themselves. An exception: asked for by one, granted by another, with an end, never a pass."
         )
         self._do(
             "waive loans/1 group-fairness/odds-difference --reason 'the labels are unfair to women' "
@@ -165,8 +165,8 @@ class Story:
 
     def _agree(self) -> None:
         _say("All that is left is a second pair of eyes: not Dana's, who built it.")
-        self._do("approve loans/1 deployed --reason 'alike in both groups now' --as dana", expect=1)
-        self._do("approve loans/1 deployed --reason 'alike in both groups now' --as ruth")
+        self._do("approve loans/1 deployed --reason 'I built it well' --as dana", expect=1)
+        self._do("approve loans/1 deployed --reason 'selected alike in both groups now' --as ruth")
         self._do("promote loans/1 deployed --as dana")
 
     def _serve(self) -> None:
