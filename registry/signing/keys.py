@@ -87,11 +87,10 @@ class PublicKey:
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Whether this key signed a message."""
         from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import ec
 
         try:
-            key: Any = serialization.load_pem_public_key(self.pem.encode())
+            key = _load(self.pem)
             if self.scheme not in _schemes(key):
                 return False
             if self.scheme == ED25519:
@@ -144,11 +143,15 @@ def _keyid(key: PublicKey) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@lru_cache(maxsize=256)
+def _load(pem: str) -> Any:
+    from cryptography.hazmat.primitives import serialization
+
+    return serialization.load_pem_public_key(pem.encode())
+
+
 def _raw(pem: str) -> str:
     from cryptography.hazmat.primitives import serialization
 
-    return (
-        serialization.load_pem_public_key(pem.encode())
-        .public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        .hex()
-    )
+    raw: bytes = _load(pem).public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return raw.hex()

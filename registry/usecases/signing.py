@@ -37,6 +37,8 @@ from registry.usecases.attest import payload_of
 from registry.usecases.signables import Pending, current_evidence, current_signables, signable_decision
 from registry.usecases.signers import StatementSigner
 
+_BATCH = 500
+# What checking raises where a forger left something of another kind.
 _UNREADABLE = (AttributeError, BadInput, KeyError, TypeError, ValueError)
 _UNSAFE = re.compile(r"[^A-Za-z0-9]")
 _NOT_ECDSA = "model-signing verifies signatures of ECDSA keys only"
@@ -201,17 +203,32 @@ def envelope_problems(session: Session, besides: Collection[str] = ()) -> Iterat
         session: One reading transaction.
         besides: Rows, as the ledger names them, that were found to be changed already: told once.
     """
-    for stored in session.scalars(select(EnvelopeRow).order_by(EnvelopeRow.id)):
-        if stored.row in besides or row_key(stored) in besides:
-            continue
+    last = 0
+    while stored := session.scalars(
+        select(EnvelopeRow).where(EnvelopeRow.id > last).order_by(EnvelopeRow.id).limit(_BATCH)
+    ).all():
+        last = stored[-1].id
+        told = [each for each in stored if not {each.row, row_key(each)} & set(besides)]
         try:
-            (found,) = check_envelopes(session, [stored])
-            if found.signer and found.problem:
-                yield f"envelope {stored.id} over {stored.row}: {found.problem}"
-            elif digest_of(stored.envelope) != stored.digest:
-                yield f"envelope {stored.id} over {stored.row}: it is not the one that its digest names"
-        except _UNREADABLE as cause:
-            yield f"envelope {stored.id} over {stored.row} cannot be read: {cause}"
+            yield from filter(None, map(_problem, check_envelopes(session, told)))
+        except _UNREADABLE:
+            yield from filter(None, (_problem_alone(session, each) for each in told))
+
+
+def _problem(found: CheckedEnvelope) -> str:
+    stored = found.stored
+    if found.signer and found.problem:
+        return f"envelope {stored.id} over {stored.row}: {found.problem}"
+    if digest_of(stored.envelope) != stored.digest:
+        return f"envelope {stored.id} over {stored.row}: it is not the one that its digest names"
+    return ""
+
+
+def _problem_alone(session: Session, stored: EnvelopeRow) -> str:
+    try:
+        return _problem(check_envelopes(session, [stored])[0])
+    except _UNREADABLE as cause:
+        return f"envelope {stored.id} over {stored.row} cannot be read: {cause}"
 
 
 def _signed_already(session: Session, wanted: list[Pending], keyid: str) -> set[str]:

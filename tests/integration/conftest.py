@@ -86,9 +86,9 @@ def lived(
         builder.dataset("clean", parent=raw)
         builder.bring(builder.plan("loans"), "retired")
         builder.queue(builder.plan("spam"))
-        sign_all(builder, "loans/1", home.parent / f"{home.name}-keys")
         live_with_risks(builder)
         live_with_people(builder, "spam/1")
+        sign_all(builder, "loans/1", home.parent / f"{home.name}-keys")
     return url, home
 
 

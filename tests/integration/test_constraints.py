@@ -28,8 +28,8 @@ KEPT = (
     "risks",
     "runs",
     "systems",
-    "trusted_keys",
     "tier_assessments",
+    "trusted_keys",
     "versions",
     "waivers",
 )

@@ -327,6 +327,9 @@ def payload(row: dict[str, Any], **changes: Any) -> dict[str, Any]:
     [
         (lambda row: payload(row, metrics={"unsafe_files": 0}), "the signature is not of that key"),
         (lambda row: {"envelope": {}}, "no DSSE envelope"),
+        (lambda row: {"envelope": [7]}, "no DSSE envelope"),
+        (lambda row: {"envelope": {"dsseEnvelope": "x"}}, "no DSSE envelope"),
+        (lambda row: {"subject": "sha256:" + "0" * 64}, "another digest"),
         (
             lambda row: {"envelope": {**row["envelope"], "payloadType": "x"}},
             "the signature is not of that key",
@@ -378,13 +381,15 @@ def test_evidence_that_was_changed_after_it_was_signed(signed: Builder) -> None:
         assert list(envelope_problems(session, besides=[row])) == []
 
 
-def test_an_artifact_whose_manifest_was_changed(signed: Builder) -> None:
+@pytest.mark.parametrize(
+    "manifest", [{"model.safetensors": "sha256:" + "0" * 64}, {}, [], 7, "x", {"a": [2**60]}]
+)
+def test_an_artifact_whose_manifest_was_changed(signed: Builder, manifest: Any) -> None:
     from registry.storage.tables import Artifact
 
     artifacts: Table = Artifact.__table__  # type: ignore[assignment]
     digest = signed.acting("alice").version(REF).artifact
     with forging(signed) as connection:
-        manifest = {"model.safetensors": "sha256:" + "0" * 64}
         connection.execute(update(artifacts).where(artifacts.c.digest == digest).values(manifest=manifest))
     assert holding(signed) & {"artifact", "independent"} == set()
     assert ["manifest is not the one that its digest names" in told for told in problems(signed)] == [True]

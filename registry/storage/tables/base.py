@@ -89,12 +89,17 @@ def row_digest(row: Base) -> str:
 
     What is NULL is left out, so that a column which a later release adds changes no older digest.
     """
+    return digest_of(row_values(row))
+
+
+def row_values(row: Base) -> dict[str, Any]:
+    """All columns of a row that have a value, as JSON values."""
     values = {}
     for attribute, column, _ in columns_of(type(row)):
         value = getattr(row, attribute)
         if value is not None:
             values[column] = value.isoformat() if isinstance(value, datetime) else value
-    return digest_of(values)
+    return values
 
 
 def now() -> datetime:
