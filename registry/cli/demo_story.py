@@ -150,12 +150,12 @@ class Story:
         self._do("gate explain loans/1 deployed --as dana", expect=1)
         _say("First the finding: Erik looks at the slices, and the reviewer closes it.")
         self._do("run slices loans/1 --as erik")
-        self._do("finding close 1 --reason 'the worst slice is the refused, and a clerk looks at each' --as rosa")
+        self._do("finding close 1 --reason 'worst are the refused; a clerk looks at each of them' --as rosa")
         _say("Then the risk, which an approver accepts as it remains.")
         self._do("risk accept 1 --reason 'a clerk looks at every refusal' --as ruth")
         _say(
             "Who is selected is even now, but not who is wronged, by the labels of the past, which are "
-            "unfair themselves. An exception: asked for by one, granted by another, with an end, never a pass."
+            "unfair themselves. An exception: asked for by one, granted by another, with an end; no pass."
         )
         self._do(
             "waive loans/1 group-fairness/odds-difference --reason 'the labels are unfair to women' "
