@@ -39,6 +39,13 @@ KINDS: Mapping[str, tuple[Heading, ...]] = {
         Heading("Trade-offs", "what was given up for what", ("trade-off", "tradeoffs")),
         Heading("Review", "who questioned the design, what they asked, what came of it", ("reviewers",)),
     ),
+    "base-model": (
+        Heading("Base", "which model it was made from, by whom, and where it came from", ("source",)),
+        Heading("Digest", "the digest of the base model's files", ("sha256",)),
+        Heading("Licence", "under which licence, and what that asks of you", ("license",)),
+        Heading("Changes", "what was tuned, and how", ("tuning", "modifications")),
+        Heading("Parity", "that the merged model was loaded again and answers as it did before", ("merge",)),
+    ),
     "metric-rationale": (
         Heading("Metrics", "what is measured", ("metric",)),
         Heading("Reasons", "why these metrics suit the purpose, and whom an error harms", ("rationale",)),

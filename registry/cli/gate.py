@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
@@ -90,18 +91,31 @@ def _say_results(decision: Decision, *, every: bool) -> None:
     if not shown:
         return
     click.echo()
-    for result in sorted(shown, key=lambda found: (found.outcome == "pass", not found.blocks)):
-        _say_result(result)
+    for _, alike in groupby(sorted(shown, key=_place), key=_told):
+        _say_result(*alike)
     click.echo()
 
 
-def _say_result(result: RuleResult) -> None:
+def _place(result: RuleResult) -> tuple[bool, bool]:
+    """What blocks comes first, what holds last."""
+    return result.outcome == "pass", not result.blocks
+
+
+def _told(result: RuleResult) -> tuple[object, ...]:
+    """Rules of a policy that lack the same evidence are told together: one command supplies all of them."""
+    lacks = result.outcome in ("missing", "insufficient")
+    names = result.rule.partition("/")[0] if lacks else result.rule
+    return names, result.outcome, result.action, result.message, result.remedy, result.late
+
+
+def _say_result(result: RuleResult, *others: RuleResult) -> None:
     word, colour = OUTCOMES[result.outcome]
     label = click.style(f"{word:<13}", fg=colour, bold=True) if sys.stdout.isatty() else f"{word:<13}"
     softly = "" if result.outcome in ("pass", "waived") or result.blocks else f" ({result.action.value} only)"
     seen = f"  {result.value}" if result.value else ""
-    limit = f"  limit {result.limit}" if result.limit else ""
-    click.echo(f"  {label} {result.rule}{softly}{seen}{limit}")
+    limit = f"  limit {result.limit}" if result.limit and not others else ""
+    rules = ", ".join([result.rule, *(other.rule.partition("/")[2] for other in others)])
+    click.echo(f"  {label} {rules}{softly}{seen}{limit}")
     if result.late:
         click.echo(f"  {'':<13} this rule, or its limit, was set after the evidence was made")
     if result.message:

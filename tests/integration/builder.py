@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import sleep
 from types import TracebackType
 from typing import Self
 
+from integration.found import (
+    DATASHEET,
+    FAIR,
+    GOOD_DATA,
+    GOOD_EVALUATION,
+    GOOD_TRAINING,
+    HEALTHY,
+    OF_TIER,
+    QUIET_WINDOW,
+    REPRESENTATIVE,
+    RETIREMENT,
+    SAFE,
+    UNSEEN,
+    Finding,
+)
 from sqlalchemy import insert
 
 from registry.api import Registry
@@ -23,7 +38,7 @@ from registry.domain.events import (
     RunEnded,
     RunQueued,
 )
-from registry.domain.people import APPROVER
+from registry.domain.people import APPROVER, DEPLOYER
 from registry.domain.references import Ref
 from registry.domain.targets import Target, criteria_digest
 from registry.runner.lease import put_lease
@@ -53,40 +68,18 @@ SCHEMA = {"text": "string", "label": "string", "sex": "string"}
 ROLES = {"text": "text", "label": "label", "sensitive": ["sex"]}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Evidence to be recorded: what a check plugin would have returned."""
-
-    kind: str
-    metrics: Mapping[str, float]
-    status: str = "complete"
-    coverage: float = 1.0
-    valid_for: timedelta | None = None
-    files: Mapping[str, bytes] | None = None
-
-
-# What satisfies the shipped policies, by what it is about.
-GOOD_DATA = (
-    Finding("data.quality", {"rows": 500, "completeness": 1, "duplicate_share": 0}),
-    Finding("check.pii", {"findings": 0}, files={"findings.txt": b"nobody\n"}),
-    Finding("data.split", {"rows": 500, "leaked_rows": 0}),
-)
-GOOD_TRAINING = Finding(
-    "run.train", {"converged": 1, "train_loss": 0.1, "first_loss": 0.7, "truncated_share": 0}
-)
-GOOD_EVALUATION = Finding("eval.performance", {"f1": 0.93, "rows": 400, "leaked_rows": 0, "ece": 0.02})
-FAIR = Finding(
-    "check.bias",
-    {
-        f"{name}_difference{end}": value
-        for name in ("demographic_parity", "equal_opportunity")
-        for end, value in {"": 0.03, ".lower": 0.01, ".upper": 0.05}.items()
-    },
-)
-SAFE = Finding("eval.security", {"files": 1, "unsafe_files": 0, "unknown_files": 0})
-HEALTHY = Finding("deploy.health", {"healthy": 1, "parity.agreement": 1})
-QUIET_WINDOW = Finding("monitor.window", {"rows": 200, "drifted": 0, "psi.max": 0.02})
-RETIREMENT = Finding("retirement", {"deployments_running": 0})
+__all__ = [
+    "FAIR",
+    "GOOD_DATA",
+    "GOOD_EVALUATION",
+    "GOOD_TRAINING",
+    "HEALTHY",
+    "QUIET_WINDOW",
+    "RETIREMENT",
+    "SAFE",
+    "Builder",
+    "Finding",
+]
 
 
 class Builder:
@@ -116,10 +109,14 @@ class Builder:
 
     def approver(self, actor: str) -> Registry:
         """The registry, open for somebody who may approve."""
+        return self.holding(APPROVER, actor)
+
+    def holding(self, role: str, actor: str) -> Registry:
+        """The registry, open for somebody with a role, which root grants if need be."""
         with self.database.read() as session:
             known = standings(session.connection(), [actor], now())[actor]
-        if APPROVER not in known.granted:
-            self.acting("root").people.grant(actor, APPROVER)
+        if role not in known.granted:
+            self.acting("root").people.grant(actor, role)
         return self.acting(actor)
 
     # -- what people and plugins do ----------------------------------------------
@@ -130,11 +127,31 @@ class Builder:
         """A planned version with one target, whose train and test data satisfy the shipped policies."""
         registry = self.acting(actor)
         if system not in {found.name for found in registry.systems()}:
-            registry.add_system(system, purpose="decides about loans", risk_tier=tier)
+            registry.add_system(
+                system,
+                purpose="decides about loans",
+                risk_tier=tier,
+                affected_groups=["women", "men"],
+                prohibited_uses=["to set interest rates"],
+                oversight="a clerk decides",
+            )
         data = {role: self.dataset(f"{model}-{role}") for role in ("train", "test")}
         for ref in data.values():
             self.judge_data(ref, GOOD_DATA)
-        return registry.plan(model, system=system, targets=["f1>=0.9"], data=data).ref
+        self.judge_for_tier(data, registry.system(system).risk_tier)
+        return registry.plan(model, system=system, targets=["f1>=0.9"], data=data, budget_hours=10).ref
+
+    def judge_for_tier(self, data: Mapping[str, str], tier: str) -> None:
+        """What a risk tier asks of data beyond what every tier does."""
+        if tier == "minimal":
+            return
+        train = self.acting("alice").dataset(data["train"])
+        found = {"train": train.ref, "train.digest": train.digest}
+        self.judge_data(data["test"], [replace(UNSEEN, facts=found)])
+        if tier == "high":
+            for ref in data.values():
+                self.judge_data(ref, [DATASHEET])
+            self.judge_data(data["train"], [REPRESENTATIVE])
 
     def dataset(self, name: str, *, rows: int = 500, parent: str = "", actor: str = "alice") -> str:
         """The next version of a dataset."""
@@ -263,18 +280,31 @@ class Builder:
 
     # -- a whole life ------------------------------------------------------------
 
-    def supply(self, ref: str, stage: str, *, reviewers: Sequence[str] = ("rita",)) -> None:
-        """Whatever the shipped policies ask for before a version may enter a stage; it is bob who trains."""
+    def supply(self, ref: str, stage: str, *, reviewers: Sequence[str] = ()) -> None:
+        """Whatever the shipped policies ask for before a version may enter a stage.
+
+        It is alice who designs, bob who trains, erik who evaluates; rita approves, and ravi, if need be.
+        """
         registry = self.acting("alice")
+        tier = registry.version(ref).risk_tier
+        asked = OF_TIER[tier].get(stage, ())
         if stage == "designed":
             registry.design(ref, {"architecture": "encoder", "layers": "2"})
+            self.judge(ref, *asked)
+            if tier == "high":
+                self.approver("rita").approve(ref, "designed")
         elif stage == "trained":
             self.train(ref, actor="bob")
+            if tier == "high":
+                self.sign(ref)
         elif stage == "evaluated":
-            self.judge(ref, GOOD_EVALUATION, kind="evaluate")
+            self.judge(ref, GOOD_EVALUATION, *asked, kind="evaluate", actor="erik")
         elif stage == "deployed":
-            self.judge(ref, FAIR, SAFE)
-            for reviewer in reviewers:
+            self.judge(ref, *asked, actor="erik")
+            if tier == "high":
+                self.accept_a_risk(registry.version(ref).system)
+            enough = {"minimal": (), "limited": ("rita",), "high": ("rita", "ravi")}[tier]
+            for reviewer in reviewers or enough:
                 self.approver(reviewer).approve(ref, "deployed")
         elif stage == "monitored":
             self.deploy(ref)
@@ -284,14 +314,42 @@ class Builder:
                 self.undeploy(deployment.id, ref)
             self.judge(ref, RETIREMENT, kind="retire")
 
+    def sign(self, ref: str) -> None:
+        """Sign a version with a new key that is trusted as bob's."""
+        with TemporaryDirectory() as folder:
+            key = Path(folder, "bob.key")
+            self.acting("root").keys.make(key, owner="bob")
+            self.acting("bob").keys.sign(ref, str(key))
+
+    def accept_a_risk(self, system: str) -> None:
+        """A grave risk in a system's register, that rita accepts."""
+        made = self.acting("alice").risks.add(
+            system,
+            category="training/bias",
+            title="women are refused more often",
+            likelihood=3,
+            severity=4,
+            controls="a clerk looks at every refusal",
+            residual="2x3",
+            owner="alice",
+            review_by=datetime.now(UTC) + timedelta(days=180),
+        )
+        self.approver("rita").risks.accept(made.id, "the clerk is there")
+
+    def mover(self, ref: str, stage: str) -> Registry:
+        """The registry, open for whoever may take a version to a stage."""
+        registry = self.acting("alice")
+        if stage == "deployed" and registry.version(ref).risk_tier == "high":
+            return self.holding(DEPLOYER, "dora")
+        return registry
+
     def bring(self, ref: str, stage: str) -> None:
         """Walk a version on, gate by gate, until it is at a stage."""
-        registry = self.acting("alice")
         road = ("planned", "prepared", "designed", "trained", "evaluated", "deployed", "monitored", "retired")
-        here = registry.version(ref).stage
+        here = self.acting("alice").version(ref).stage
         for step in road[road.index(here) + 1 : road.index(stage) + 1]:
             self.supply(ref, step)
-            decision = registry.promote(ref, step)
+            decision = self.mover(ref, step).promote(ref, step)
             assert decision.allowed, decision.verdict.blocking
 
     # -- rows --------------------------------------------------------------------
@@ -350,7 +408,7 @@ class Builder:
             status=finding.status,
             reason="" if finding.status == "complete" else "too little to judge by",
             metrics=dict(finding.metrics),
-            facts={},
+            facts=self._facts(work, finding, version),
             coverage=finding.coverage,
             summary="",
             tables={},
@@ -364,6 +422,16 @@ class Builder:
         work.session.add(row)
         work.session.flush()
         work.record(EvidenceRecorded(subject, row.kind, about, run.id, row.status, row.criteria_digest))
+
+    def _facts(self, work: UnitOfWork, finding: Finding, version: Version | None) -> dict[str, str]:
+        """Facts of a finding, with the data that was read, as plugins tell it."""
+        data = find.data_of(work.session, version.id) if version is not None else {}
+        read = {role: row for role, row in data.items() if role in ("train", "test")}
+        return {
+            **{role: find.ref_of(row) for role, row in read.items()},
+            **{f"{role}.digest": row.digest for role, row in read.items()},
+            **finding.facts,
+        }
 
     def _end(self, work: UnitOfWork, run: Run, outputs: Mapping[str, tuple[str, str]]) -> int:
         connection = work.session.connection()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from integration.builder import FAIR, GOOD_DATA, GOOD_EVALUATION, GOOD_TRAINING, SAFE, Builder, Finding
 from integration.conftest import At
+from integration.found import UNSEEN
 
 from registry.domain.dossier import ApprovalFacts, Dossier, TargetFacts
 from registry.errors import BadInput
@@ -47,7 +49,7 @@ def test_evidence_about_an_older_artifact_is_stale(at: At) -> None:
     seen = dossier(builder, REF, "trained")
     assert set(seen.evidence) == {"run.train"}
     assert seen.unusable == dict.fromkeys(
-        ["eval.performance", "check.bias", "eval.security"],
+        ["doc.design-review", "eval.performance", "check.bias", "eval.security"],
         "stale: an older artifact of this version has some",
     )
 
@@ -77,7 +79,7 @@ def test_expired_evidence_does_not_count(at: At) -> None:
     builder.judge(REF, Finding(FAIR.kind, FAIR.metrics, valid_for=INSTANT), SAFE)
     seen = dossier(builder, REF, "deployed")
     assert "check.bias" not in seen.evidence
-    assert seen.unusable == {"check.bias": f"expired on {seen.now:%Y-%m-%d}"}
+    assert seen.unusable["check.bias"] == f"expired on {seen.now:%Y-%m-%d}"
     blocking = builder.acting("alice").promote(REF, "deployed").verdict.blocking
     assert any(
         "expired on" in result.message for result in blocking if result.rule.startswith("group-fairness")
@@ -89,7 +91,7 @@ def test_evidence_that_holds_for_a_while_counts_meanwhile(at: At) -> None:
     builder.judge(REF, Finding(FAIR.kind, FAIR.metrics, valid_for=timedelta(days=1)))
     seen = dossier(builder, REF, "deployed")
     assert seen.evidence["check.bias"].valid_until is not None
-    assert seen.unusable == {}
+    assert "check.bias" not in seen.unusable
 
 
 def test_an_expired_check_is_not_replaced_by_an_older_one(at: At) -> None:
@@ -113,7 +115,8 @@ def test_data_shows_its_facts_by_role(at: At) -> None:
     seen = dossier(builder, REF, "prepared").data
     assert set(seen) == {"train", "test"}
     assert (seen["test"].ref, seen["test"].rows, seen["test"].licence) == ("loans-test/1", 500, "CC0")
-    assert set(seen["test"].evidence) == {finding.kind for finding in GOOD_DATA}
+    assert set(seen["train"].evidence) == {finding.kind for finding in GOOD_DATA}
+    assert set(seen["test"].evidence) == {*seen["train"].evidence, UNSEEN.kind}
 
 
 def test_evidence_about_another_version_is_not_seen(at: At) -> None:
@@ -150,7 +153,7 @@ def test_what_could_not_judge_has_not_measured(at: At) -> None:
 
 def test_an_evaluation_goes_before_what_training_said_of_itself(at: At) -> None:
     builder = at("designed")
-    builder.train(REF, finding=Finding("run.train", {**GOOD_TRAINING.metrics, "f1": 0.99}))
+    builder.train(REF, finding=replace(GOOD_TRAINING, metrics={**GOOD_TRAINING.metrics, "f1": 0.99}))
     assert target(builder, REF, "trained").value == 0.99
     builder.acting("alice").promote(REF, "trained")
     builder.judge(REF, Finding("eval.performance", {"f1": 0.5}), kind="evaluate")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from integration.builder import GOOD_DATA, QUIET_WINDOW, SAFE, Finding
@@ -15,13 +16,21 @@ from registry.storage import find
 from registry.storage.tables import DecisionRow, LedgerEntry, TransitionRow
 from registry.storage.tables.base import row_digest, row_key
 
+NOBODY = next(finding for finding in GOOD_DATA if finding.kind == "check.pii")
 ROAD = ("prepared", "designed", "trained", "evaluated", "deployed", "monitored", "retired")
 # What the shipped gate misses when nothing was done for it.
 MISSING = {
-    "designed": {"design-recorded/recorded", "design-recorded/architecture"},
+    "designed": {"design-recorded/recorded", "design-recorded/architecture", "design-reviewed/headings"},
     "trained": {"training-healthy/artifact", "training-healthy/converged", "training-healthy/loss-fell"},
     "evaluated": {"targets-met/met[f1]", "targets-met/fixed-before[f1]"},
-    "deployed": {"group-fairness/dp-difference", "artifact-safe/unsafe-files", "approvals/independent"},
+    "deployed": {
+        "group-fairness/dp-difference",
+        "group-fairness/odds-difference",
+        "artifact-safe/unsafe-files",
+        "approvals/independent",
+        "rollback/headings",
+        "monitoring-plan/headings",
+    },
     "monitored": {"deployment-healthy/active", "deployment-healthy/healthy", "first-window/window"},
     "retired": {"nothing-runs/no-active-deployment", "retirement-recorded/undeployed"},
 }
@@ -111,9 +120,11 @@ def test_another_versions_life_is_another_history(at: At) -> None:
 
 def test_people_found_in_the_data_stop_it_at_the_first_gate(at: At) -> None:
     builder, ref = at("planned"), "loans/1"
-    builder.judge_data("loans-test/1", [Finding("check.pii", {"findings": 3})])
+    found = {**NOBODY.metrics, "findings": 3, "findings.PHONE_NUMBER": 3}
+    builder.judge_data("loans-test/1", [replace(NOBODY, metrics=found)])
     decision = builder.acting("alice").promote(ref, "prepared")
-    (blocking,) = decision.verdict.blocking
+    blocking, another = decision.verdict.blocking
+    assert another.rule == "personal-data/looked-for[loans-test/1]"
     assert blocking.rule == "personal-data/nobody-found[loans-test/1]"
     assert (blocking.value, blocking.limit) == ("3", "0")
     assert blocking.remedy == "phasegate run mask loans-test/1"
@@ -213,7 +224,11 @@ def test_one_dataset_serves_many_versions(at: At) -> None:
     """Evidence is about a digest: who linked it does not matter."""
     builder, ref = at("planned"), "loans/1"
     data = dict(builder.acting("alice").version(ref).data)
-    other = builder.acting("bob").plan("loans", system="credit", targets=["f1>=0.5"], data=data).ref
+    other = (
+        builder.acting("bob")
+        .plan("loans", system="credit", targets=["f1>=0.5"], data=data, budget_hours=1)
+        .ref
+    )
     assert other == "loans/2"
     assert builder.acting("bob").promote(other, "prepared").allowed
 
@@ -224,7 +239,8 @@ def test_too_little_traffic_is_no_window(at: At) -> None:
     builder.judge(ref, Finding(QUIET_WINDOW.kind, QUIET_WINDOW.metrics, status="insufficient"))
     decision = builder.acting("alice").promote(ref, "monitored")
     assert [(result.rule, result.outcome) for result in decision.verdict.blocking] == [
-        ("first-window/window", "insufficient")
+        ("first-window/window", "insufficient"),
+        ("first-window/recent", "insufficient"),
     ]
 
 
@@ -235,6 +251,6 @@ def test_every_dataset_that_is_named_is_judged(at: At) -> None:
     alice.link_data(ref, {"reference": reference})
     blocked = {result.rule for result in alice.promote(ref, "prepared").verdict.blocking}
     assert all(rule.endswith(f"[{reference}]") for rule in blocked)
-    assert len(blocked) == 5
+    assert len(blocked) == 8
     builder.judge_data(reference, GOOD_DATA)
     assert alice.promote(ref, "prepared").allowed

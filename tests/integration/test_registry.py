@@ -264,6 +264,8 @@ def test_evidence_about_a_version_and_its_data(at: At) -> None:
         "data.quality",
         "check.pii",
         "data.split",
+        "check.license",
+        "check.contamination",
         "run.train",
         "check.bias",
     }
@@ -281,7 +283,7 @@ def test_runs_are_told_newest_first(at: At) -> None:
     found = alice.runs()
     assert [run.id for run in found] == sorted((run.id for run in found), reverse=True)
     assert alice.runs(limit=2) == found[:2]
-    (training,) = alice.runs(about=REF)
+    training = alice.runs(about=REF)[0]
     assert (training.plugin, training.kind, training.state, training.created_by) == (
         "train-classifier",
         "train",
@@ -496,7 +498,9 @@ def test_everything_that_is_told_is_json(lived_builder: Builder) -> None:
 
 def test_how_much_there_is(lived_builder: Builder) -> None:
     registry = lived_builder.acting("auditor")
-    assert registry.counts() == {"systems": 1, "models": 2, "versions": 2, "datasets": 6, "runs": 20}
+    told = registry.counts()
+    assert told.pop("runs") == len(registry.runs(limit=10_000))
+    assert told == {"systems": 1, "models": 2, "versions": 2, "datasets": 6}
     assert registry.stages()[0] == "planned"
     assert registry.stages()[-1] == "retired"
 
