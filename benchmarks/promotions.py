@@ -51,9 +51,9 @@ def measure(name: str, url: str, folder: Path, given: argparse.Namespace) -> Non
     before, entries = len(reg.log(action="stage-decided")), 0
     many, alone, bare = [], [], []
     for _ in range(given.rounds):
-        shares = [[reg.plan("bench", system="bench").ref for _ in range(given.each)] for _ in range(given.writers)]
+        shares = [plans(reg, given.each) for _ in range(given.writers)]
         many.append(race(promote, url, home, shares))
-        one = [reg.plan("bench", system="bench").ref for _ in range(given.each)]
+        one = plans(reg, given.each)
         alone.append(race(promote, url, home, [one]))
         entries += sum(map(len, shares)) + len(one)
         bare.append(race(bare_commits, url, home, shares))
@@ -67,6 +67,11 @@ def measure(name: str, url: str, folder: Path, given: argparse.Namespace) -> Non
     print(f"  lost: {entries - recorded} of {entries}; forks and other problems: {len(audit.problems)}")
     assert audit.ok, audit.problems[:3]
     assert recorded == entries
+
+
+def plans(reg: registry.api.Registry, count: int) -> list[str]:
+    """Versions to promote."""
+    return [reg.plan("bench", system="bench").ref for _ in range(count)]
 
 
 def race(work: Work, url: str, home: str, shares: list[list[str]]) -> tuple[float, float]:
