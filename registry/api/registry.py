@@ -426,11 +426,19 @@ class Registry:
         since: datetime | None = None,
         until: datetime | None = None,
         limit: int = 0,
+        before: int | None = None,
     ) -> list[EntryView]:
-        """Ledger entries in order; with a limit, the newest."""
+        """Ledger entries in order; with a limit, the newest of those before an entry."""
         with self._database.read() as session:
             return usecases.log.log(
-                session, subjects=subjects, actor=actor, action=action, since=since, until=until, limit=limit
+                session,
+                subjects=subjects,
+                actor=actor,
+                action=action,
+                since=since,
+                until=until,
+                limit=limit,
+                before=before,
             )
 
     def verify(

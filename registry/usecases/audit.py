@@ -40,6 +40,7 @@ class Audit:
         rows: Live rows compared with what the ledger says of them.
         artifacts: Artifacts whose bytes were hashed again.
         checkpoints: Signed checkpoints that it was held against.
+        erased: Entries whose payload was erased for somebody's sake.
         problems: One sentence each; empty if all is well.
     """
 
@@ -48,6 +49,7 @@ class Audit:
     rows: int = 0
     artifacts: int = 0
     checkpoints: int = 0
+    erased: int = 0
     problems: list[str] = field(default_factory=list)
 
     @property

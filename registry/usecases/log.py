@@ -26,8 +26,9 @@ def log(
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int = 0,
+    before: int | None = None,
 ) -> list[EntryView]:
-    """Ledger entries in order; with a limit, the newest ones."""
+    """Ledger entries in order; with a limit, the newest ones of those before an entry."""
     names = find.actor_names(session)
     query = select(LedgerEntry).order_by(LedgerEntry.index.desc())
     if subjects:
@@ -40,6 +41,8 @@ def log(
         query = query.where(LedgerEntry.at >= since)
     if until:
         query = query.where(LedgerEntry.at < until)
+    if before is not None:
+        query = query.where(LedgerEntry.index < before)
     if limit:
         query = query.limit(limit)
     entries = [_entry(row, names) for row in session.scalars(query)]

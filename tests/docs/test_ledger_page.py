@@ -45,7 +45,7 @@ def test_from_key_to_proof(tmp_path: Path) -> None:
                 assert said.startswith("PROVEN\n")
     assert typed == 10
     assert run('phasegate audit key --rotate --reason "yearly"')
-    assert "The ledger is whole" in run("phasegate audit verify --verifier $VERIFIER_KEY")
+    assert "The ledger is whole" in run("phasegate audit verify --key $VERIFIER_KEY")
 
 
 @pytest.mark.parametrize("name", ["signed-note", "tlog-checkpoint", "tlog-cosignature", "tlog-proof"])

@@ -110,7 +110,7 @@ class Builder:
         if actor not in self._opened:
             registry = self._opened[actor] = Registry(self.home, actor)
             # One cache of compiled statements for everybody: a test has no time to warm up several.
-            registry._database = self.database
+            registry._database = registry._opened.database = self.database
         return self._opened[actor]
 
     def approver(self, actor: str) -> Registry:

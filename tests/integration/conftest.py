@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import administer
 from integration.builder import Builder
+from integration.rows_without_use_cases import write_rows_without_use_cases
 from sqlalchemy import URL, make_url
 
 from registry.api import Registry
@@ -80,6 +81,7 @@ def lived(
         builder.dataset("clean", parent=raw)
         builder.bring(builder.plan("loans"), "retired")
         builder.queue(builder.plan("spam"))
+        write_rows_without_use_cases(builder)
     return url, home
 
 

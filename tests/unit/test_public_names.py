@@ -64,7 +64,7 @@ REGISTRY = {
     "history": "ref",
     "initialise": "lifecycle",
     "link_data": "ref data",
-    "log": "subjects actor action since until limit",
+    "log": "subjects actor action since until limit before",
     "open": "home database actor create",
     "plan": "model system **more",
     "policies": "",
@@ -88,7 +88,7 @@ REGISTRY = {
     "systems": "",
     "texts_of": "source column",
     "upgrade": "",
-    "verify": "artifacts",
+    "verify": "artifacts checkpoints keys",
     "version": "ref",
     "versions": "model stage",
 }
