@@ -456,6 +456,7 @@ class Registry:
                 session,
                 self._store if artifacts else None,
                 exported=exported(self.home, checkpoints, keys),
+                database=self._database,
             )
 
     def report(self, ref: str) -> ReportFacts:

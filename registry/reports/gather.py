@@ -63,7 +63,9 @@ def gather(session: Session, ref: Ref, at: datetime) -> ReportFacts:
         made_at=at,
         made_with=f"Phasegate {installed_version('phasegate')}",
         ledger=_ledger(session),
-        next=tuple(NextStep(to, explain(session, ref, to, at, actor="")[0].verdict) for to in shown.following),
+        next=tuple(
+            NextStep(to, explain(session, ref, to, at, actor="")[0].verdict) for to in shown.following
+        ),
         targets=dossier.targets,
         timeline=tuple(_moment(entry) for entry in entries if entry.action not in _DETAILS),
         decisions=tuple(_decisions(session, ref)),

@@ -237,8 +237,7 @@ def test_a_rejection_needs_a_reason(phasegate: Phasegate, version: str) -> None:
 def test_a_time_that_is_none(time: str, option: str, phasegate: Phasegate) -> None:
     answer = phasegate.refuses("audit", "log", option, time)
     assert answer.err == (
-        f"Error: {option}: '{time}' is no time\n"
-        "  -> write it like 2027-01-31, 2027-01-31T12:00Z or 30d\n"
+        f"Error: {option}: '{time}' is no time\n  -> write it like 2027-01-31, 2027-01-31T12:00Z or 30d\n"
     )
 
 

@@ -87,8 +87,14 @@ def write_rows_without_use_cases(builder: Builder) -> None:
         work.record(KeyTrusted("actor:2", "ab" * 32, 2))
         session.add(
             EnvelopeRow(
-                subject=_DIGEST, about="decision", row="decisions:1", predicate_type="test", keyid="ab" * 32,
-                digest=_DIGEST, envelope={"payload": "e30="}, **made,
+                subject=_DIGEST,
+                about="decision",
+                row="decisions:1",
+                predicate_type="test",
+                keyid="ab" * 32,
+                digest=_DIGEST,
+                envelope={"payload": "e30="},
+                **made,
             )  # fmt: skip
         )
         work.record(StatementSigned("decisions:1", "decision", "decisions:1", "ab" * 32, _DIGEST))

@@ -382,10 +382,12 @@ def test_forged_inner_nodes(forger: Forger, statement: Any, level: int) -> None:
 def test_an_unreadable_ledger(forger: Forger) -> None:
     if forger.connection.dialect.name == "sqlite":
         forger.execute("UPDATE ledger_entries SET at = 'yesterday' WHERE \"index\" = 5")
-        assert [problem[:36] for problem in forger.problems] == ["the ledger cannot be read any more: "]
+        assert forger.problems == ["entry 5 was edited: its columns do not repeat its header"]
+        forger.execute("UPDATE ledger_entries SET header = 'text', leaf = 7 WHERE \"index\" = 5")
+        assert "entry 5 was edited: its header is none" in forger.problems
     else:
         forger.execute("UPDATE ledger_entries SET header = '\\xff' WHERE \"index\" = 5")
-        assert "entry 5 was edited: its header is none" in forger.problems
+        assert "entry 5 was edited: its header does not hash to its leaf" in forger.problems
 
 
 # -- artifacts -----------------------------------------------------------------------------------
