@@ -245,9 +245,9 @@ class Registry:
             return usecases.look.evidence(session, [version.artifact or version.digest, *data])
 
     def history(self, ref: str) -> list[EntryView]:
-        """Everything that happened to a version, its runs, its data and its deployments."""
+        """Everything that happened to a version, its runs, its data and its deployments; or to a model."""
         with self._database.read() as session:
-            return usecases.log.history(session, Ref.parse(ref))
+            return usecases.log.history(session, ref)
 
     # -- gates ----------------------------------------------------------------
 

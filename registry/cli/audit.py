@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from registry.cli.ledger import checkpoint, key, prove, verifier, witness
+from registry.cli.ledger import checkpoint, erase, key, prove, verifier, witness
 from registry.cli.render import facts, table
 from registry.cli.shell import COUNT, Shell, example, with_shell
 from registry.cli.times import TIME, read_time
@@ -109,5 +109,5 @@ def verify(shell: Shell, artifacts: bool, checkpoints: tuple[Path, ...], keys: t
     return 0 if found.ok else 4
 
 
-for command in (key, checkpoint, witness, prove, verifier):
+for command in (key, checkpoint, witness, prove, verifier, erase):
     audit.add_command(command)

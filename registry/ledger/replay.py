@@ -29,7 +29,7 @@ class Stored(NamedTuple):
     In bulk, entries are plain tuples in this order: making a million of these takes as long as checking them.
     """
 
-    index: int
+    number: int
     at: str
     actor: int
     action: str
@@ -159,14 +159,14 @@ def _one_by_one(entries: Iterable[RawEntry]) -> Replayed:
     for entry in map(Stored._make, entries):
         found.leaves.append(_leaf(entry))
         if problem := problem_of(entry):
-            found.problems.append(f"entry {entry.index} {problem}")
+            found.problems.append(f"entry {entry.number} {problem}")
         if entry.payload is None:
             if entry.salt is None:
-                found.erased.append(entry.index)
+                found.erased.append(entry.number)
             continue
         found.rows.update(rows_of(entry.payload))
         if entry.action == ERASING:
-            found.erasures[entry.index] = list(event_of(entry.payload).get("entries", ()))
+            found.erasures[entry.number] = list(event_of(entry.payload).get("entries", ()))
     return found
 
 

@@ -53,7 +53,7 @@ def gather(session: Session, ref: Ref, at: datetime) -> ReportFacts:
     row = find.version(session, ref)
     shown = look.version(session, ref)
     dossier = build_dossier(session, row, row.stage, at, actor="")
-    entries = history(session, ref)
+    entries = history(session, str(ref))
     index = _Index(entries)
     data = {role: look.dataset(session, Ref.parse(text)) for role, text in shown.data.items()}
     run_ids = [int(entry.subject.partition(":")[2]) for entry in entries if entry.action == "run-queued"]
@@ -166,7 +166,7 @@ def _moment(entry: EntryView) -> TimelineEntry:
 def _decisions(session: Session, ref: Ref) -> list[DecisionRecord]:
     entries = {
         entry.payload["decision"]: entry.index
-        for entry in history(session, ref)
+        for entry in history(session, str(ref))
         if entry.action == "stage-decided" and entry.payload
     }
     return [

@@ -66,6 +66,20 @@ def actor(session: Session, name: str) -> ActorRow:
     return row
 
 
+def model(session: Session, name: str) -> Model:
+    """A model by name.
+
+    Raises:
+        NotFound: There is none; the nearest name is in the hint.
+    """
+    row = session.scalar(select(Model).where(Model.name == name))
+    if row is None:
+        raise NotFound(
+            f"there is no model {name!r}", hint=_near(session, name, Model, "phasegate model plan NAME")
+        )
+    return row
+
+
 def version(session: Session, ref: Ref, *, lock: bool = False) -> Version:
     """A model version, with its model and system; locked until the transaction ends if asked.
 

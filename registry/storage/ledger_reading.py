@@ -83,5 +83,5 @@ def _entries(connection: Connection, where: str) -> str:
 
 
 def _fetch(connection: Connection, query: str) -> list[tuple[Any, ...]]:
-    cursor = connection.exec_driver_sql(query).cursor
-    return list(cursor.fetchall()) if cursor is not None else []
+    cursor: Any = connection.exec_driver_sql(query).cursor
+    return list(cursor.fetchall())

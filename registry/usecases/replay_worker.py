@@ -1,4 +1,4 @@
-"""A process that replays a part of the ledger: `python -m registry.usecases.replay_worker`, told by its input."""
+"""A process that replays a part of a ledger, told which by its input."""
 
 from __future__ import annotations
 
