@@ -10,7 +10,7 @@ import rfc8785
 
 from registry.errors import BadInput
 
-# Where no number has a fraction and no key needs UTF-16's order, Python's own JSON, sorted and without spaces,
+# Where no number has a fraction and no key needs UTF-16 order, Python's own JSON, sorted and without spaces,
 # is the canonical one, in a fifth of the time.
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 # The largest whole number that JSON readers agree on.

@@ -18,7 +18,7 @@ from registry.domain.people import ADMIN, is_erased, name_when_erased
 from registry.errors import BadInput, IntegrityViolated, NotFound, NotPermitted
 from registry.storage import find
 from registry.storage.erasure import erase_payloads, last_said_by, rows_that_name, traces_of, word
-from registry.storage.tables import ActorRow, DelegationRow, GrantRow, GroupRow, MemberRow
+from registry.storage.tables import ActorRow, DelegationRow, GrantRow, GroupRow, LedgerEntry, MemberRow
 from registry.storage.tables.base import row_digest
 from registry.storage.unit_of_work import UnitOfWork
 
@@ -92,9 +92,10 @@ def erase(work: UnitOfWork, subject: str, reason: str, *, mentions: bool = False
         )
     erase_payloads(connection, entries)
     if target.person:
-        _end_standing(work, target.person)
         target.person.name = name_when_erased(target.person.id)
     work.record(PayloadsErased(target.subject, entries, reason), restated=restated)
+    if target.person:
+        _end_standing(work, target.person)
     return Erased(
         subject=target.subject,
         name=target.person.name if target.person else "",
@@ -109,13 +110,17 @@ def erase(work: UnitOfWork, subject: str, reason: str, *, mentions: bool = False
 def _target(work: UnitOfWork, subject: str) -> _Target:
     kind, colon, rest = subject.partition(":")
     if not colon and subject != "ledger":
-        return _person(work, find.actor(work.session, subject))
+        told = work.session.scalar(select(LedgerEntry.index).where(LedgerEntry.subject == subject).limit(1))
+        known = work.session.scalar(select(ActorRow).where(ActorRow.name == subject))
+        if told is not None and known is None:
+            return _Target(subject, subject, None)
+        return _person(work, known or find.actor(work.session, subject))
     if kind == "actor":
         row = work.session.get(ActorRow, int(rest)) if rest.isdecimal() and len(rest) < 10 else None
         if row is None:
             raise NotFound(f"nobody is {subject!r} here", hint="phasegate people list")
         return _person(work, row)
-    if kind == "ledger" or not rest:
+    if subject == "ledger" or not rest:
         raise BadInput(f"{subject!r} cannot be erased: checkpoints are verified by the ledger's own keys")
     return _Target(subject, rest, None)
 
@@ -144,7 +149,7 @@ def _end_standing(work: UnitOfWork, person: ActorRow) -> None:
         select(MemberRow, GroupRow.name)
         .join(GroupRow, GroupRow.id == MemberRow.group_id)
         .where(MemberRow.actor_id == person.id, MemberRow.ended_at.is_(None))
-    ).tuples():
+    ):
         end(member)
         work.record(MemberRemoved(f"group:{group}", person.id))
     involved = or_(DelegationRow.from_actor_id == person.id, DelegationRow.to_actor_id == person.id)

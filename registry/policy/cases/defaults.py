@@ -48,9 +48,7 @@ def blank(hint: Any, now: datetime) -> Any:
 
 def defaults_of(cls: type, now: datetime, **known: Any) -> dict[str, Any]:
     """What the fields of a class are in a case that does not say; `known` is what its surroundings say."""
-    fields = {
-        name: blank(hint, now) for name, hint in seen_fields(cls).items() if name not in ("valid_until",)
-    }
+    fields = {name: blank(hint, now) for name, hint in seen_fields(cls).items() if name not in ("valid_until",)}
     return {**fields, **_USUAL.get(cls, {}), **_times(cls, now), **known}
 
 

@@ -44,9 +44,7 @@ def read_time(source: Source, node: Node, what: str, now: datetime) -> datetime 
         )
         return None
     if read.tzinfo is None:
-        source.report(
-            node, f"{what}: {text!r} says no time zone", "write a Z behind the time: 2026-03-01T12:00Z"
-        )
+        source.report(node, f"{what}: {text!r} says no time zone", "write a Z behind the time: 2026-03-01T12:00Z")
         return None
     return read
 
