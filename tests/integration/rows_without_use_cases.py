@@ -36,7 +36,7 @@ _DIGEST = digest_of("something")
 
 
 def write_rows_without_use_cases(builder: Builder) -> None:
-    """Groups, delegations, aliases, waivers, findings, risks, tiers, keys and envelopes, each with its event."""
+    """Groups, delegations, aliases, waivers, findings, risks, tiers, keys, envelopes, with their events."""
     with builder.database.write("root") as work:
         made = {"created_at": work.at, "created_by": work.actor.id}
         later = work.at + timedelta(days=30)
@@ -68,16 +68,16 @@ def write_rows_without_use_cases(builder: Builder) -> None:
         work.record(FindingRaised("model:loans/1", finding.id, "high", later.isoformat()))
 
         risk = RiskRow(
-            system_id=1, category="bias", title="a group is refused", description="", likelihood=3, severity=4,
-            controls="review", residual_likelihood=2, residual_severity=3, owner_id=2, review_by=later,
-            state="open", **made,
+            system_id=1, category="bias", title="a group is refused", description="", likelihood=3,
+            severity=4, controls="review", residual_likelihood=2, residual_severity=3, owner_id=2,
+            review_by=later, state="open", **made,
         )  # fmt: skip
         session.add(risk)
         session.flush()
         work.record(RiskAdded("system:credit", risk.id, risk.category, 6))
         tier = TierAssessmentRow(
-            system_id=1, questionnaire=_DIGEST, answers={"exposure": "public"}, computed="high", tier="limited",
-            reason="a pilot", state="requested", **made,
+            system_id=1, questionnaire=_DIGEST, answers={"exposure": "public"}, computed="high",
+            tier="limited", reason="a pilot", state="requested", **made,
         )  # fmt: skip
         session.add(tier)
         session.flush()
@@ -95,6 +95,6 @@ def write_rows_without_use_cases(builder: Builder) -> None:
                 digest=_DIGEST,
                 envelope={"payload": "e30="},
                 **made,
-            )  # fmt: skip
+            )
         )
         work.record(StatementSigned("decisions:1", "decision", "decisions:1", "ab" * 32, _DIGEST))

@@ -204,7 +204,9 @@ def test_erasing_is_no_laundering(lived_builder: Builder) -> None:
     """A row that was forged before is not accounted for by forgetting what accounted for it."""
     with forging(lived_builder) as connection:
         connection.execute(text("UPDATE versions SET plan = '{}' WHERE id = 1"))
-        connection.execute(text("UPDATE actors SET created_at = '2020-01-01 00:00:00.000000' WHERE name = 'rita'"))
+        connection.execute(
+            text("UPDATE actors SET created_at = '2020-01-01 00:00:00.000000' WHERE name = 'rita'")
+        )
     root = lived_builder.acting("root")
     assert root.ledger.erase("model:loans/1", "withdrawn").restated
     assert "row versions:1 was changed behind the ledger's back" in root.verify().problems
@@ -252,7 +254,9 @@ def test_nobody_takes_the_place_of_somebody_who_was_erased(lived_builder: Builde
         lived_builder.acting(name).add_system("x", purpose="y", risk_tier="high")
 
 
-@pytest.mark.parametrize("statement", ["UPDATE ledger_entries", "UPDATE actors", "INSERT INTO ledger_entries"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE ledger_entries", "UPDATE actors", "INSERT INTO ledger_entries"]
+)
 def test_killed_half_way_nothing_is_erased(lived_builder: Builder, statement: str) -> None:
     before = contents_of(lived_builder.database)
     url = lived_builder.database.url.render_as_string(hide_password=False)

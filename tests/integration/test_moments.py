@@ -182,6 +182,12 @@ def test_a_checkpoint_that_does_not_fit(lived_builder: Builder) -> None:
         held(lived_builder, "loans/1", entry.at)
 
 
+MADE_UP = (
+    "INSERT INTO alias_settings (id, model_id, name, created_at, created_by)"
+    " SELECT 99, id, 'champion', created_at, 1 FROM models WHERE id = 1"
+)
+
+
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
@@ -190,15 +196,14 @@ def test_a_checkpoint_that_does_not_fit(lived_builder: Builder) -> None:
         ("UPDATE versions SET number = 7 WHERE id = 1", "there is no such version"),
         ("DELETE FROM transitions WHERE id = 2", "are not those that were decided"),
         ("UPDATE transitions SET to_stage = 'x' WHERE id = 2", "are not those that were decided"),
-        ("UPDATE decisions SET version_id = 2 WHERE id = 2", "the ledger has 7 decisions on loans/1, the table 6"),
+        (
+            "UPDATE decisions SET version_id = 2 WHERE id = 2",
+            "the ledger has 7 decisions on loans/1, the table 6",
+        ),
         ("UPDATE decisions SET to_stage = '@x' WHERE id = 2", "decision 2 on loans/1 is not what entry"),
         ("UPDATE decisions SET created_by = 3 WHERE id = 2", "decision 2 on loans/1 is not what entry"),
         ("UPDATE alias_settings SET name = 'x'", "and no row of alias_settings says so"),
-        (
-            "INSERT INTO alias_settings (id, model_id, name, version_id, created_at, created_by)"
-            " SELECT 99, 1, 'champion', 1, created_at, 1 FROM models WHERE id = 1",
-            "row alias_settings:99 is in no ledger entry",
-        ),
+        (MADE_UP, "row alias_settings:99 is in no ledger entry"),
         ("DELETE FROM ledger_entries WHERE action = 'version-planned'", "was planned in 0 entries"),
         ("UPDATE ledger_entries SET action = 'x' WHERE action = 'alias-moved'", "is in no ledger entry"),
         ("UPDATE ledger_entries SET actor_id = 3 WHERE action = 'stage-decided'", "do not repeat its header"),
