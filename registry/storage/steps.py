@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from registry.ledger.replay import Stored, event_of, problem_of
 from registry.storage import find
+from registry.storage.lifecycles import first_stages
 from registry.storage.tables import AliasRow, DecisionRow, LedgerEntry, Model, TransitionRow, Version
 
 _PLANNED, _DECIDED, _MOVED = "version-planned", "stage-decided", "alias-moved"
@@ -164,8 +165,9 @@ def _read_version(
     moves = [(step.decision, step.to) for step in steps if step.moved]
     if moves != [(each.decision_id, each.to_stage) for each in transitions]:
         yield f"the moves of {ref} are not those that were decided"
+    # Who has moved nowhere must be where versions begin.
     way = [*(each.from_stage for each in transitions), row.stage]
-    if way[1:] != [each.to_stage for each in transitions]:
+    if way[1:] != [each.to_stage for each in transitions] or way[0] not in first_stages(session):
         yield f"{ref} is {row.stage}, and its moves lead elsewhere: {' -> '.join(way)}"
     found.versions.append(VersionSteps(ref, way[0], planned[0], steps))
 

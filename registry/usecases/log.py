@@ -151,7 +151,10 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f"another key signs the ledger: {e['verifier']}, for {e['replaces']}"
         f"{'' if e['statement'] else ', which was lost'}{': ' + e['reason'] if e['reason'] else ''}"
     ),
-    "payloads-erased": lambda e: f"what {len(e['entries'])} entries held was erased: {e['reason']}",
+    "payloads-erased": lambda e: (
+        f"{'1 payload was' if len(e['entries']) == 1 else str(len(e['entries'])) + ' payloads were'} erased: "
+        f"{e['reason']}"
+    ),
     "deployment-started": lambda e: f"{e['version']} runs at {e['endpoint']}",
     "deployment-stopped": lambda e: f"{e['version']} stopped: {e['reason']}",
 }

@@ -192,6 +192,7 @@ MADE_UP = (
     ("statement", "said"),
     [
         ("UPDATE versions SET stage = 'deployed' WHERE id = 1", "its moves lead elsewhere"),
+        ("UPDATE transitions SET from_stage = 'x' WHERE id = 1", "its moves lead elsewhere"),
         ("UPDATE versions SET created_by = 3 WHERE id = 1", "by others or at another time"),
         ("UPDATE versions SET number = 7 WHERE id = 1", "there is no such version"),
         ("DELETE FROM transitions WHERE id = 2", "are not those that were decided"),
