@@ -47,7 +47,7 @@ def long(
     """A copy of a registry whose ledger has more than two batches."""
     if request.param == "with others":
         monkeypatch.setattr(replaying, "_LONG", 1)
-        monkeypatch.setattr("os.cpu_count", lambda: 3)
+        monkeypatch.setattr("os.cpu_count", lambda: 2)
     url = databases.copy(long_url)
     with Builder(tmp_path_factory.mktemp("home"), url) as builder:
         yield builder
@@ -71,7 +71,7 @@ def test_an_honest_one(long: Builder) -> None:
     assert (found.size, found.root, found.problems) == (SIZE, tree.root.hex(), [])
 
 
-@pytest.mark.parametrize("index", [BATCH - 1, BATCH, 2 * BATCH, SIZE - 1])
+@pytest.mark.parametrize("index", [BATCH, SIZE - 1])
 def test_an_edited_entry(long: Builder, index: int) -> None:
     with forging(long) as connection:
         forge(connection, index, payload=b'{"event":{},"rows":{}}')
@@ -80,7 +80,7 @@ def test_an_edited_entry(long: Builder, index: int) -> None:
     ]
 
 
-@pytest.mark.parametrize("index", [0, BATCH - 1, BATCH, SIZE - 2])
+@pytest.mark.parametrize("index", [0, BATCH])
 def test_a_missing_entry(long: Builder, index: int) -> None:
     with forging(long) as connection:
         connection.execute(delete(ENTRIES).where(ENTRIES.c["index"] == index))
@@ -96,9 +96,7 @@ def test_an_entry_far_away(long: Builder) -> None:
     assert f"entry {SIZE - 1} is missing: entry {10**12} comes instead" in audit(long).problems
 
 
-@pytest.mark.parametrize(
-    ("level", "position"), [(1, 0), (1, SIZE // 2 - 1), (6, BATCH >> 6), (12, 1), (13, 0)]
-)
+@pytest.mark.parametrize(("level", "position"), [(1, SIZE // 2 - 1), (12, 1), (13, 0)])
 def test_a_forged_node(long: Builder, level: int, position: int) -> None:
     with forging(long) as connection:
         chosen = update(NODES).where(NODES.c.level == level, NODES.c.position == position)
