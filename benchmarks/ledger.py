@@ -1,15 +1,19 @@
-"""What an append and a proof cost as the ledger grows: with the logarithm of its size.
+"""What an append, a proof and an audit cost as the ledger grows.
 
     python benchmarks/ledger.py [--sizes 10000,100000,1000000] [--only sqlite|postgres]
 
-Entries are written by the unit of work, a thousand in a transaction while the ledger is filled. Then, at each
-size: single-entry transactions are timed, durable as the registry makes them; proofs of random entries
-are made, from the query to the text of the proof file, and verified. Both databases, in one run.
+Entries are written by the unit of work, a thousand in a transaction while the ledger is filled; each
+accounts for a row of its own. Then, at each size: single-entry transactions are timed, durable as the
+registry makes them; proofs of random entries are made, from the query to the text of the proof file, and
+verified; and the ledger is audited: its replay alone, in one process and in one for each core, and all of
+`audit verify`. CPU is that of our own processes, per entry, without a database server's: it tells what the
+wall clock would if nobody else were on the machine. Both databases, in one run.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import statistics
 import tempfile
@@ -20,14 +24,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import registry
-from registry.domain.events import ActorAdded
+from registry.domain.events import AliasMoved
 from registry.ledger.checkpoints import Checkpoint, SignedCheckpoint
 from registry.ledger.keys import Kind, SigningKey
 from registry.ledger.proof_file import EntryProof
 from registry.ledger.proofs import inclusion_ranges, proves_consistency
 from registry.storage.database import Database
 from registry.storage.ledger_nodes import consistency_proof, inclusion_proof, read_tree, root_at
-from registry.storage.tables import LedgerEntry
+from registry.storage.tables import AliasRow, LedgerEntry
+from registry.usecases.audit import verify
+from registry.usecases.replaying import Replaying
 
 _KEY = SigningKey.generate("bench.example/ledger", Kind.LOG)
 _BATCH = 1000
@@ -67,13 +73,15 @@ def database(name: str, folder: Path) -> Iterator[str]:
 
 
 def measure(name: str, url: str, folder: Path, sizes: list[int], rounds: int) -> None:
-    with registry.open(folder / "home", database=url, actor="bench", create=True):
-        pass
+    with registry.open(folder / "home", database=url, actor="bench", create=True) as made:
+        made.add_system("credit", purpose="a benchmark", risk_tier="minimal")
+        made.plan("loans", system="credit")
     opened = Database(url)
     with opened.ungoverned() as connection:
         connection.exec_driver_sql("CREATE TABLE bare (x INTEGER)")
     with opened.read() as session:
         have = read_tree(session).size
+    audited = []
     for size in sizes:
         fill(opened, have, size - rounds)
         appends = sorted(timed(lambda: append(opened, 1)) for _ in range(rounds))
@@ -81,6 +89,7 @@ def measure(name: str, url: str, folder: Path, sizes: list[int], rounds: int) ->
         proofs, nodes, length = prove(opened, size, rounds)
         commit = statistics.median(timed(lambda: bare(opened)) for _ in range(50))
         hashes = statistics.mean(len(inclusion_ranges(index, size)) for index in range(0, size, size // 1000))
+        audited.append((size, *audit(opened, size)))
         print(
             f"{name:10} {size:10,} {at(appends, 50):7.2f} {at(appends, 99):7.2f} {commit:8.2f}   "
             f"{at(proofs, 50):7.2f} {at(proofs, 99):7.2f} {proofs[-1]:6.2f}   "
@@ -95,7 +104,36 @@ def measure(name: str, url: str, folder: Path, sizes: list[int], rounds: int) ->
         f"{name:10} consistency proof from {old:,} to {size:,}: {len(proof)} hashes, "
         f"p50 {at(taken, 50):.2f} ms, p99 {at(taken, 99):.2f} ms"
     )
+    for size, alone, beside, whole in audited:
+        print(f"{name:10} {size:10,} replay {alone}; on all cores {beside}; audit verify {whole}")
     opened.close()
+
+
+def audit(opened: Database, size: int) -> tuple[str, str, str]:
+    """Replay in this process, replay in others beside it, and a whole verification."""
+
+    def replay(beside: Database | None) -> None:
+        with opened.read() as session:
+            replaying = Replaying(session.connection(), beside)
+            found = replaying.finish()
+            replaying.stop()
+        assert (found.size, found.problems) == (size, [])
+
+    def whole() -> None:
+        with opened.read() as session:
+            found = verify(session, database=opened)
+        assert (found.size, found.problems) == (size, [])
+        assert found.rows > size // 2
+
+    calls = (lambda: replay(None), lambda: replay(opened), whole)
+    return tuple(entries_per_second(call, size) for call in calls)  # type: ignore[return-value]
+
+
+def entries_per_second(call: Callable[[], object], size: int) -> str:
+    before = sum(os.times()[:4])
+    seconds = timed(call) / 1e3
+    spent = sum(os.times()[:4]) - before
+    return f"{size / seconds:,.0f}/s (CPU {spent / size * 1e6:.1f} us)"
 
 
 def fill(opened: Database, have: int, size: int) -> None:
@@ -108,7 +146,9 @@ def fill(opened: Database, have: int, size: int) -> None:
 def append(opened: Database, count: int) -> None:
     with opened.write("bench") as work:
         for number in range(count):
-            work.record(ActorAdded(f"bench:{number}", "an entry of the usual size: " + "x" * 60))
+            alias, made = f"alias-{number}", {"created_at": work.at, "created_by": work.actor.id}
+            work.append(AliasRow(model_id=1, name=alias, version_id=1, **made))
+            work.record(AliasMoved("model:loans/1", alias, "loans/1", 0))
 
 
 def bare(opened: Database) -> None:

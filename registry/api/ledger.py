@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from registry.api.opened import Opened
 
 if TYPE_CHECKING:
     from registry.usecases.checkpoints import CheckpointView
+    from registry.usecases.erase import Erased
     from registry.usecases.ledger_keys import LedgerKeys
+    from registry.usecases.moments import Moment
     from registry.usecases.prove import ProofView
     from registry.usecases.witness import WitnessView
 
@@ -97,6 +100,34 @@ class LedgerApi:
                 entry,
                 payload=payload,
                 checkpoints=checkpoints,
+            )
+
+    def erase(self, subject: str, reason: str, *, mentions: bool = False) -> Erased:
+        """Erase what the ledger holds about somebody or something; proofs and audits still hold."""
+        from registry.usecases.erase import erase
+
+        with self._opened.write() as work:
+            erased = erase(work, subject, reason, mentions=mentions)
+        self._opened.database.clear_remains()
+        return erased
+
+    def held(self, of: str, at: datetime, *, proofs: Path | None = None) -> Moment:
+        """Which versions of a model held which stages and aliases at a moment, by the ledger.
+
+        Args:
+            of: A model, or one version of it.
+            at: The moment.
+            proofs: A folder that gets a proof of every entry that made it so.
+        """
+        from registry.usecases.moments import held, prove_held
+
+        opened = self._opened
+        with opened.read() as session:
+            found = held(session, opened.home, self._file(None), of, at)
+            return (
+                prove_held(session, opened.home, opened.actor, self._file(None), found, proofs)
+                if proofs
+                else found
             )
 
     def _file(self, named: Path | None) -> Path:

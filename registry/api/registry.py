@@ -298,9 +298,9 @@ class Registry:
             return usecases.look.evidence(session, [version.artifact or version.digest, *data])
 
     def history(self, ref: str) -> list[EntryView]:
-        """Everything that happened to a version, its runs, its data and its deployments."""
+        """Everything that happened to a version, its runs, its data and its deployments; or to a model."""
         with self._opened.read() as session:
-            return usecases.log.history(session, find.ref(session, ref))
+            return usecases.log.history(session, ref)
 
     # -- gates ----------------------------------------------------------------
 
@@ -495,11 +495,19 @@ class Registry:
         since: datetime | None = None,
         until: datetime | None = None,
         limit: int = 0,
+        before: int | None = None,
     ) -> list[EntryView]:
-        """Ledger entries in order; with a limit, the newest."""
+        """Ledger entries in order; with a limit, the newest of those before an entry."""
         with self._opened.read() as session:
             return usecases.log.log(
-                session, subjects=subjects, actor=actor, action=action, since=since, until=until, limit=limit
+                session,
+                subjects=subjects,
+                actor=actor,
+                action=action,
+                since=since,
+                until=until,
+                limit=limit,
+                before=before,
             )
 
     def verify(
@@ -517,6 +525,7 @@ class Registry:
                 session,
                 self._opened.store if artifacts else None,
                 exported=exported(self.home, checkpoints, keys),
+                database=self._opened.database,
             )
 
     def report(self, ref: str) -> ReportFacts:

@@ -1,4 +1,4 @@
-"""`phasegate audit key|checkpoint|witness|prove|verifier`: the ledger, proven to people elsewhere."""
+"""`phasegate audit key|checkpoint|witness|prove|verifier|erase`: the ledger, proven to people elsewhere."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from registry.cli.render import facts
 from registry.cli.shell import Shell, example, with_shell
 from registry.errors import BadInput
 
+# So many of a long list; all of it is in --json.
+_SHOWN = 20
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _KEY = click.option(
     "--key",
@@ -197,3 +199,49 @@ def verifier(shell: Shell, output: Path | None) -> None:
     except OSError as cause:
         raise BadInput(f"{output} cannot be written: {cause.strerror}") from cause
     shell.answer({"file": str(output)}, lambda: click.echo(f"Written: {output}"))
+
+
+@click.command(
+    epilog=example(
+        "phasegate audit erase jane --reason 'asked on 2026-05-01'",
+        "phasegate audit erase dataset:visitors/1 --reason 'consent withdrawn'",
+    )
+)
+@click.argument("subject")
+@click.option("--reason", required=True, help="The ledger keeps it; it must not name the subject.")
+@click.option("--mentions", is_flag=True, help="Erase other entries that name the subject, too.")
+@with_shell
+def erase(shell: Shell, subject: str, reason: str, mentions: bool) -> None:
+    """Erase what the ledger holds about SUBJECT, an actor's name or a ledger subject; it takes an admin.
+
+    Payload and salt of the entries go, and an actor's name. Headers, root and all proofs stay, audit verify
+    still holds. What stays is said, with the reason; what names the subject elsewhere is listed.
+    """
+    found = shell.registry().ledger.erase(subject, reason, mentions=mentions)
+
+    def say() -> None:
+        facts(
+            {
+                "subject": found.subject,
+                "erased": f"payloads of entries {_few(found.entries)}",
+                "name": f"{found.name} from now on" if found.name else "",
+                "accounted for": f"{found.restated} rows, stated again by the entry that tells of it",
+            }
+        )
+        for line in found.stays:
+            click.echo(f"Stays: {line}.")
+        if found.mentions:
+            click.echo(f"Not erased, but naming it, too: entries {_few(found.mentions)} (--mentions).")
+        if found.rows:
+            click.echo(f"Cannot be erased, being history: {len(found.rows)} places in tables name it:")
+            for place in found.rows[:_SHOWN]:
+                click.echo(f"  {place}")
+            if len(found.rows) > _SHOWN:
+                click.echo(f"  and {len(found.rows) - _SHOWN} more (--json)")
+
+    shell.answer(found, say)
+
+
+def _few(numbers: list[int]) -> str:
+    more = f", and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
+    return ", ".join(map(str, numbers[:_SHOWN])) + more

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +12,9 @@ from registry.cli.alias import alias
 from registry.cli.completion import stages, version_refs
 from registry.cli.render import facts, table
 from registry.cli.shell import Shell, example, pairs, plain, with_shell
+from registry.cli.times import TIME, read_time
 from registry.domain.digests import short
+from registry.errors import BadInput
 
 if TYPE_CHECKING:
     from registry.usecases.views import ApprovalView
@@ -150,14 +154,66 @@ def show(shell: Shell, ref: str) -> None:
     shell.answer({**plain(found), "evidence": evidence, "approvals": approvals}, say)
 
 
-@model.command(epilog=example("phasegate model history spam/1"))
-@click.argument("ref", metavar="MODEL/N", shell_complete=version_refs)
+@model.command(
+    epilog=example(
+        "phasegate model history spam/1",
+        "phasegate model history spam --at 2026-05-01T12:00Z --prove proofs/",
+    )
+)
+@click.argument("of", metavar="MODEL[/N]", shell_complete=version_refs)
+@click.option("--at", default="", metavar="TIME", help=f"What held which stage and alias then. {TIME}")
+@click.option(
+    "--prove",
+    "proofs",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="With --at: write a proof of every entry that made it so.",
+)
 @with_shell
-def history(shell: Shell, ref: str) -> None:
-    """Everything that happened to a version, its runs, its data and its deployments."""
-    found = shell.registry().history(ref)
+def history(shell: Shell, of: str, at: str, proofs: Path | None) -> None:
+    """Everything that happened to a version, its runs, its data and its deployments, refusals included.
+
+    With --at: which version held which stage and which alias at that moment, the ledger's entry and the
+    decision that made it so, and a signed checkpoint that covers the entry. It exits with 4 if tables and
+    ledger disagree. A moment ends with the last entry whose time is not after it.
+    """
+    if at:
+        return _moment(shell, of, read_time(at, "--at", past=True), proofs)
+    if proofs:
+        raise BadInput("--prove belongs to --at", hint="phasegate audit prove ENTRY proves one entry")
+    found = shell.registry().history(of)
     rows = [(row.index, row.at, row.actor, row.subject, row.text) for row in found]
     shell.answer(found, lambda: table(["entry", "when", "who", "what", "happened"], rows))
+    return None
+
+
+def _moment(shell: Shell, of: str, at: datetime, proofs: Path | None) -> None:
+    found = shell.registry().ledger.held(of, at, proofs=proofs)
+    columns = ["version", "held", "since", "by", "decision", "entry", "leaf", "checkpoint"]
+    rows = [
+        (
+            row.version,
+            f"@{row.name}" if row.what == "alias" else row.name,
+            row.since,
+            row.actor,
+            row.decision,
+            row.entry,
+            row.leaf[:16],
+            f"of {row.checkpoint} entries" if row.checkpoint else "none covers it",
+        )
+        for row in found.held
+    ]
+
+    def say() -> None:
+        click.echo(
+            f"{found.of} at {at:%Y-%m-%d %H:%M:%S} UTC, after the ledger's first {found.entries} entries:"
+        )
+        table(columns, rows, nothing="no version yet")
+        for row in found.held:
+            if row.proof:
+                click.echo(f"Proof of entry {row.entry}: {row.proof}")
+
+    shell.answer(found, say)
 
 
 def _word(given: ApprovalView) -> tuple[object, ...]:

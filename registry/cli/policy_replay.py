@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from registry.cli.shell import Shell, example, time_of, with_shell
+from registry.cli.shell import Shell, example, with_shell
+from registry.cli.times import read_time
 
 if TYPE_CHECKING:
     from registry.usecases.replay import ReplayedDecision
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(epilog=example("phasegate policy replay fairness.yaml --since 2026-01-01T00:00Z"))
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--since", default="", metavar="TIME", help="ISO 8601, UTC unless it says otherwise.")
+@click.option("--since", default="", metavar="TIME", help=TIME)
 @click.option("--policy", default="", metavar="NAME", help="Only this policy of the file.")
 @click.option("--only", is_flag=True, help="Judge the file's policies alone, as if there were no others.")
 @with_shell
@@ -26,7 +27,9 @@ def replay(shell: Shell, file: Path, since: str, policy: str, only: bool) -> Non
     Its bindings take the place of those of the same name; every other rule keeps the result that was
     recorded. A rule that reads what a decision did not record is an error, not a pass. Nothing is changed.
     """
-    found = shell.registry().gate.replay(file, since=time_of(since), policy=policy, only=only)
+    found = shell.registry().gate.replay(
+        file, since=read_time(since, "--since", past=True) if since else None, policy=policy, only=only
+    )
     answer = [
         {
             "decision": one.decision,

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from registry.api import Registry
 
 
@@ -104,25 +102,6 @@ def with_shell(function: Callable[..., Any]) -> Callable[..., Any]:
 def example(*lines: str) -> str:
     """A help epilog with examples, one per line."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def time_of(text: str) -> datetime | None:
-    """A time that somebody typed; None for an empty text.
-
-    Raises:
-        BadInput: It is none.
-    """
-    from datetime import UTC, datetime
-
-    from registry.errors import BadInput
-
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{text!r} is no time", hint="write it like 2026-05-01T12:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def pairs(values: Sequence[str], what: str) -> dict[str, str]:

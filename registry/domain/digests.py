@@ -10,7 +10,8 @@ import rfc8785
 
 from registry.errors import BadInput
 
-_SAFE = 2**53
+# The largest whole number that JSON readers agree on.
+SAFE_INTEGER = 2**53 - 1
 # The first byte of a character beyond U+FFFF in UTF-8: RFC 8785 sorts keys with such by UTF-16.
 _FIRST_BEYOND = b"\xf0"
 
@@ -46,13 +47,13 @@ def _easy(value: Any) -> Any:
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return value
-    if kind is int and -_SAFE < value < _SAFE:
+    if kind is int and -SAFE_INTEGER <= value <= SAFE_INTEGER:
         return value
     if kind is float:
         if value.is_integer():
-            if -_SAFE < value < _SAFE:
+            if -SAFE_INTEGER <= value <= SAFE_INTEGER:
                 return int(value)
-        elif 1e-4 <= abs(value) < _SAFE:
+        elif 1e-4 <= abs(value) < SAFE_INTEGER:
             return value
     elif kind is dict:
         if all(type(key) is str for key in value):

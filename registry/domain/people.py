@@ -6,6 +6,7 @@ takes somebody's word for, and what changes the gates themselves, needs a role.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 DEVELOPER = "developer"
@@ -33,3 +34,15 @@ EMBEDDED_TRUST = (
     "an embedded registry trusts the operating system's user: "
     "whoever can write its files, or its database, can act as anybody"
 )
+
+_ERASED = re.compile(r"erased-[0-9]+\Z")
+
+
+def name_when_erased(actor: int) -> str:
+    """What somebody is called once their name is erased."""
+    return f"erased-{actor}"
+
+
+def is_erased(name: str) -> bool:
+    """Whether a name is what is left of somebody whose name was erased."""
+    return _ERASED.match(name) is not None

@@ -34,6 +34,18 @@ class Node:
     hash: bytes
 
 
+def levels_over(hashes: list[bytes]) -> list[list[bytes]]:
+    """The full subtrees over nodes that stand side by side, level by level; the first is the nodes.
+
+    What has no sibling yet is in the list of its own level only, as its last.
+    """
+    levels, sha256 = [hashes], hashlib.sha256
+    while len(levels[-1]) > 1:
+        each = iter(levels[-1])
+        levels.append([sha256(b"\x01" + left + right).digest() for left, right in zip(each, each)])  # noqa: B905
+    return levels
+
+
 @dataclass(frozen=True, slots=True)
 class Tree:
     """The state of a tree: its size and frontier (32 bytes each)."""

@@ -16,7 +16,7 @@ NONE = -1
 
 def entries_of(session: Session, ref: Ref, system: str) -> list[EntryView]:
     """Everything that happened to a version, what it is made of, and its system; in order."""
-    found = [*history(session, ref), *log(session, subjects=[f"system:{system}"])]
+    found = [*history(session, str(ref)), *log(session, subjects=[f"system:{system}"])]
     return sorted(found, key=lambda entry: entry.index)
 
 

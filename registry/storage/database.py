@@ -104,6 +104,22 @@ class Database:
         ):
             yield connection
 
+    def clear_remains(self) -> None:
+        """See that rows as they were before a change are not in the database's own files any more.
+
+        As far as the database can: what others still read stays until they are done.
+        """
+        sqlite = self.engine.dialect.name == "sqlite"
+        statements = (
+            ("PRAGMA wal_checkpoint(TRUNCATE)",) if sqlite else ("VACUUM ledger_entries", "VACUUM actors")
+        )
+        with (
+            _explained(self.name),
+            self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        ):
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
     def revision(self) -> str | None:
         """The migration that the database is at; None for an empty database.
 

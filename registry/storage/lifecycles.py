@@ -33,6 +33,11 @@ def current_lifecycle(session: Session) -> Lifecycle:
     return _read[digest]
 
 
+def first_stages(session: Session) -> set[str]:
+    """Where a version can have begun: the first stage of every lifecycle that was ever in force."""
+    return {document["stages"][0] for document in session.scalars(select(LifecycleRow.document))}
+
+
 def to_document(lifecycle: Lifecycle) -> dict[str, Any]:
     """A lifecycle as stored; without guarded aliases it is what it was before there were any."""
     document: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from registry.domain.events import ActorAdded, Event
 from registry.domain.names import check_name
-from registry.domain.people import AUDITOR
+from registry.domain.people import AUDITOR, is_erased
 from registry.errors import Conflict, DatabaseUnusable, Defect, NotPermitted
 from registry.ledger.entries import Entry, make_entry
 from registry.ledger.merkle import Tree
@@ -198,11 +199,17 @@ class UnitOfWork:
             set_committed_value(row, name, value)
         self.session.changed[row_key(row)] = row
 
-    def record(self, happened: Event) -> None:
-        """Account for what was changed: one entry, written at commit."""
+    def record(self, happened: Event, *, restated: Mapping[str, str | None] | None = None) -> None:
+        """Account for what was changed: one entry, written at commit.
+
+        Args:
+            happened: What happened.
+            restated: Digests of rows that did not change, which entries gave whose payload is erased now.
+        """
         session = self.session
         session.flush()
-        rows: dict[str, str | None] = {key: row_digest(row) for key, row in session.changed.items()}
+        rows: dict[str, str | None] = dict(restated or {})
+        rows.update((key, row_digest(row)) for key, row in session.changed.items())
         rows.update(dict.fromkeys(session.deleted_keys))
         session.changed.clear()
         session.deleted_keys.clear()
@@ -261,6 +268,8 @@ class UnitOfWork:
             )
 
     def _begin(self, name: str) -> Acting:
+        if is_erased(name):
+            raise NotPermitted(f"{name} stands for somebody who was erased: nobody acts in their name")
         connection = self.session.connection()
         rows = connection.execute(_BEGIN[connection.dialect.name], {"name": name}).all()
         if not rows:

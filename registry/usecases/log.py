@@ -11,9 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.domain.digests import short
+from registry.domain.names import check_name
 from registry.domain.references import Ref
 from registry.storage import find
-from registry.storage.tables import Deployment, LedgerEntry, Run, RunOutput
+from registry.storage.tables import Deployment, LedgerEntry, Run, RunOutput, Version
 from registry.usecases.views import EntryView
 
 
@@ -26,8 +27,9 @@ def log(
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int = 0,
+    before: int | None = None,
 ) -> list[EntryView]:
-    """Ledger entries in order; with a limit, the newest ones."""
+    """Ledger entries in order; with a limit, the newest ones of those before an entry."""
     names = find.actor_names(session)
     query = select(LedgerEntry).order_by(LedgerEntry.index.desc())
     if subjects:
@@ -40,14 +42,29 @@ def log(
         query = query.where(LedgerEntry.at >= since)
     if until:
         query = query.where(LedgerEntry.at < until)
+    if before is not None:
+        query = query.where(LedgerEntry.index < before)
     if limit:
         query = query.limit(limit)
     entries = [_entry(row, names) for row in session.scalars(query)]
     return entries[::-1]
 
 
-def history(session: Session, ref: Ref) -> list[EntryView]:
-    """Everything that happened to a version, its runs, its deployments, its data and their ancestors."""
+def history(session: Session, of: str) -> list[EntryView]:
+    """Everything that happened to a version, its runs, its deployments, its data and their ancestors.
+
+    Of a model, the histories of all its versions, and what happened to its aliases. Refusals are in it.
+    """
+    if "/" in of or "@" in of:
+        return log(session, subjects=sorted(_subjects(session, find.ref(session, of))))
+    model = find.model(session, check_name(of, "the model's name"))
+    subjects = {f"model:{model.name}"}
+    for number in session.scalars(select(Version.number).where(Version.model_id == model.id)):
+        subjects |= _subjects(session, Ref(model.name, number))
+    return log(session, subjects=sorted(subjects))
+
+
+def _subjects(session: Session, ref: Ref) -> set[str]:
     version = find.version(session, ref)
     data = find.lineage(session, version.id)
     refs = [find.ref_of(row) for row in data]
@@ -57,13 +74,12 @@ def history(session: Session, ref: Ref) -> list[EntryView]:
         *session.scalars(select(RunOutput.run_id).where(RunOutput.ref.in_(refs))),
     }
     deployments = session.scalars(select(Deployment.id).where(Deployment.version_id == version.id))
-    subjects = [
+    return {
         f"model:{ref}",
         *(f"run:{number}" for number in runs),
         *(f"deployment:{number}" for number in deployments),
         *(f"dataset:{found}" for found in refs),
-    ]
-    return log(session, subjects=subjects)
+    }
 
 
 def _entry(row: LedgerEntry, names: Mapping[int, str]) -> EntryView:
@@ -174,6 +190,18 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "artifact-produced": lambda e: f"artifact {short(e['artifact'])} (run {e['run']})",
     "stage-decided": _decided,
     "verdict-given": lambda e: f"{e['verdict']} for {e['to']} ({short(e['digest'])})",
+    "alias-moved": lambda e: (
+        f"@{e['alias']} {'points to ' + e['version'] if e['version'] else 'is taken away'}"
+    ),
+    "ledger-key-made": lambda e: f"a key signs the ledger: {e['verifier']}",
+    "ledger-key-rotated": lambda e: (
+        f"another key signs the ledger: {e['verifier']}, for {e['replaces']}"
+        f"{'' if e['statement'] else ', which was lost'}{': ' + e['reason'] if e['reason'] else ''}"
+    ),
+    "payloads-erased": lambda e: (
+        f"{'1 payload was' if len(e['entries']) == 1 else str(len(e['entries'])) + ' payloads were'} erased: "
+        f"{e['reason']}"
+    ),
     "deployment-started": lambda e: f"{e['version']} runs at {e['endpoint']}",
     "waiver-requested": lambda e: f"waiver {e['waiver']} of {e['rule']} asked for, until {_day(e['until'])}",
     "waiver-decided": lambda e: f"waiver {e['waiver']} of {e['rule']} {e['state']}",

@@ -100,21 +100,36 @@ def verifier_script() -> str:
     return files("registry.ledger").joinpath("verify_proof.py").read_text("utf-8")
 
 
-def _covering(
-    session: Session, home: Home, actor: str, key_file: Path, index: int, checkpoints: Path | None
-) -> tuple[SignedCheckpoint, VerifierKey]:
-    keys = trusted_keys(session, key_file)
+def best_checkpoint(
+    session: Session, home: Home, key_file: Path, index: int, checkpoints: Path | None = None
+) -> tuple[SignedCheckpoint, VerifierKey] | None:
+    """The checkpoint that covers an entry with the most signatures, of several the newest; and who signed.
+
+    Raises:
+        IntegrityViolated: It is signed by none of the keys that are trusted.
+    """
     known = known_keys(session)
     if not known:
-        raise BadInput("nobody signs this ledger yet", hint="phasegate audit key")
+        return None
     found = [
         signed
         for signed in read_checkpoints(checkpoints or file_of(home, known[-1].name))
         if signed.checkpoint.origin == known[-1].name and signed.checkpoint.size > index
     ]
-    if found:
-        best = max(found, key=lambda signed: (len(signed.note.signatures), signed.checkpoint.size))
-        return best, best.check_signature(keys)
+    if not found:
+        return None
+    best = max(found, key=lambda signed: (len(signed.note.signatures), signed.checkpoint.size))
+    return best, best.check_signature(trusted_keys(session, key_file))
+
+
+def _covering(
+    session: Session, home: Home, actor: str, key_file: Path, index: int, checkpoints: Path | None
+) -> tuple[SignedCheckpoint, VerifierKey]:
+    if best := best_checkpoint(session, home, key_file, index, checkpoints):
+        return best
+    known = known_keys(session)
+    if not known:
+        raise BadInput("nobody signs this ledger yet", hint="phasegate audit key")
     if checkpoints is not None:
         raise BadInput(
             f"no checkpoint in {checkpoints} covers entry {index}", hint="phasegate audit checkpoint"

@@ -75,7 +75,9 @@ def test_the_model_and_the_role_have_names_too(phasegate: Phasegate, version: st
 def test_a_reference_to_nothing(
     ref: str, message: str, hint: str, phasegate: Phasegate, version: str
 ) -> None:
-    for command in (("model", "show"), ("model", "history"), ("report",)):
+    # A model has a history, too.
+    history = [("model", "history")] if "/" in ref else []
+    for command in (("model", "show"), ("report",), *history):
         answer = phasegate.refuses(*command, ref)
         assert message in answer.err
         assert hint in answer.err
@@ -240,7 +242,9 @@ def test_a_rejection_needs_a_reason(phasegate: Phasegate, version: str) -> None:
 @pytest.mark.parametrize("time", ["yesterday", "2026-13-01", "2026-02-30", "12:00", "1e9"])
 def test_a_time_that_is_none(time: str, option: str, phasegate: Phasegate) -> None:
     answer = phasegate.refuses("audit", "log", option, time)
-    assert answer.err == f"Error: '{time}' is no time\n  -> write it like 2026-05-01T12:00Z\n"
+    assert answer.err == (
+        f"Error: {option}: '{time}' is no time\n  -> write it like 2027-01-31, 2027-01-31T12:00Z or 30d\n"
+    )
 
 
 def test_times_of_the_log_are_utc_and_the_end_is_exclusive(phasegate: Phasegate, version: str) -> None:

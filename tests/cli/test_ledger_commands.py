@@ -148,3 +148,84 @@ def test_a_witness_that_is_asked_for_the_first_time(
 def test_verify_takes_no_file_that_is_not_there(phasegate: Phasegate) -> None:
     refused = phasegate.refuses("audit", "verify", "--checkpoint", "missing")
     assert "there is no file of checkpoints at missing" in refused.err
+
+
+# -- history and erasure -------------------------------------------------------------------------
+
+
+def test_history_at_a_moment(phasegate: Phasegate, version: str, tmp_path: Path) -> None:
+    phasegate("audit", "key", "--name", NAME)
+    refused = phasegate("promote", version, "prepared", expect=1).out
+    assert refused.startswith("Refused: moods/1 stays planned.")
+    at = phasegate("audit", "log", "-n", "1", "--json").json[0]["at"]
+    shown = phasegate("model", "history", "moods", "--at", at, "--prove", tmp_path / "proofs").out
+    lines = shown.splitlines()
+    assert lines[0].startswith("moods at 20")
+    assert lines[1].split("\t")[:5] == ["version", "held", "since", "by", "decision"]
+    assert lines[2].split("\t")[:2] == ["moods/1", "planned"]
+    (proof,) = (tmp_path / "proofs").iterdir()
+    assert lines[3].endswith(str(proof))
+    (row,) = phasegate("model", "history", version, "--at", at, "--json").json["held"]
+    assert (row["version"], row["what"], row["name"], row["decision"]) == (version, "stage", "planned", None)
+    assert row["checkpoint"] > row["entry"]
+    assert "refused: planned to prepared" in phasegate("model", "history", version).out
+    assert "refused: planned to prepared" in phasegate("model", "history", "moods").out
+    phasegate.verify()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("moods/1", "--prove", "x"), "--prove belongs to --at"),
+        (("moods/1", "--at", "soon"), "--at: 'soon' is no time"),
+        (("moods/1", "--at", "2999-01-01"), "has not come yet"),
+        (("mods", "--at", "2020-01-01"), "did you mean 'moods'?"),
+        (("moods/9", "--at", "2020-01-01"), "has no version 9"),
+    ],
+)
+def test_what_cannot_be_asked_of_history(
+    phasegate: Phasegate, version: str, arguments: tuple[str, ...], said: str
+) -> None:
+    assert said in phasegate.refuses("model", "history", *arguments).err
+
+
+def test_history_of_a_registry_that_was_changed(phasegate: Phasegate, version: str) -> None:
+    rewrite(phasegate, "UPDATE versions SET stage = 'deployed'")
+    refused = phasegate.refuses("model", "history", version, "--at", "0m", code=4)
+    assert "tables and ledger disagree about moods" in refused.err
+    assert "-> phasegate audit verify" in refused.err
+
+
+def test_erasing(phasegate: Phasegate, version: str) -> None:
+    phasegate("model", "design", version, "--set", "by=jane", "--as", "jane")
+    shown = phasegate("audit", "erase", "jane", "--reason", "asked").out
+    assert "name           erased-2 from now on" in shown
+    assert "Not erased, but naming it, too: entries " in shown
+    assert "  versions:1 design" in shown
+    log = phasegate("audit", "log", "-n", "3").out
+    assert "erased-2\tdesign-recorded" in log
+    assert "what 1 entries held was erased: asked" not in log
+    assert "1 payload was erased: asked" in log
+    assert phasegate("audit", "verify", "--json").json["audit"]["erased"] == 1
+    again = phasegate("audit", "erase", "dataset:words/1", "--reason", "asked", "--mentions", "--json").json
+    assert again["mentions"] == []
+    assert len(again["entries"]) > 1
+    phasegate.verify()
+
+
+def test_what_cannot_be_erased(phasegate: Phasegate, version: str) -> None:
+    assert "Missing option '--reason'" in phasegate.refuses("audit", "erase", "jane").err
+    assert "nobody is called 'jane'" in phasegate.refuses("audit", "erase", "jane", "--reason", "x").err
+    phasegate("model", "design", version, "--set", "a=b", "--as", "jane")
+    refused = phasegate.refuses("audit", "erase", "tess", "--reason", "x", "--as", "jane", code=1)
+    assert "takes the role admin" in refused.err
+
+
+def test_the_log_by_pages(phasegate: Phasegate) -> None:
+    newest = phasegate("audit", "log", "--limit", "3", "--json").json
+    before = phasegate("audit", "log", "--limit", "3", "--before", newest[0]["index"], "--json").json
+    numbers = [entry["index"] for entry in before + newest]
+    assert numbers == list(range(numbers[0], numbers[0] + 6))
+    assert all(entry["payload"] for entry in newest)
+    assert phasegate("audit", "log", "--since", "1h", "-n", "0", "--json").json[0]["index"] == 0
+    assert phasegate("audit", "log", "--until", "1h", "-n", "0", "--json").json == []

@@ -131,7 +131,6 @@ def some_row(forger: Forger, name: str) -> tuple[Table, dict[str, Any], Any, str
 @pytest.mark.parametrize("name", sorted(GOVERNED))
 def test_a_changed_row(forger: Forger, name: str) -> None:
     table, row, condition, key = some_row(forger, name)
-    keys = {column.name for column in table.primary_key}
     # The last that holds something and points nowhere; a table of keys alone has none but its keys.
     columns = [c.name for c in table.columns if row[c.name] is not None]
     columns.sort(key=lambda name: (name not in keys, not table.c[name].foreign_keys))
@@ -152,6 +151,7 @@ def test_a_deleted_row(forger: Forger, name: str) -> None:
 @pytest.mark.parametrize("name", sorted(GOVERNED))
 def test_an_inserted_row(forger: Forger, name: str) -> None:
     table, row, _, _ = some_row(forger, name)
+    keys = {column.name for column in table.primary_key}
     fresh = {
         "id": 1000,
         "name": "forged",
@@ -382,10 +382,12 @@ def test_forged_inner_nodes(forger: Forger, statement: Any, level: int) -> None:
 def test_an_unreadable_ledger(forger: Forger) -> None:
     if forger.connection.dialect.name == "sqlite":
         forger.execute("UPDATE ledger_entries SET at = 'yesterday' WHERE \"index\" = 5")
-        assert [problem[:36] for problem in forger.problems] == ["the ledger cannot be read any more: "]
+        assert forger.problems == ["entry 5 was edited: its columns do not repeat its header"]
+        forger.execute("UPDATE ledger_entries SET header = 'text', leaf = 7 WHERE \"index\" = 5")
+        assert "entry 5 was edited: its header is none" in forger.problems
     else:
         forger.execute("UPDATE ledger_entries SET header = '\\xff' WHERE \"index\" = 5")
-        assert "entry 5 was edited: its header is none" in forger.problems
+        assert "entry 5 was edited: its header does not hash to its leaf" in forger.problems
 
 
 # -- artifacts -----------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ REGISTRY = {
     "history": "ref",
     "initialise": "lifecycle",
     "link_data": "ref data",
-    "log": "subjects actor action since until limit",
+    "log": "subjects actor action since until limit before",
     "move_alias": "ref alias",
     "open": "home database actor create",
     "plan": "model system **more",
@@ -91,7 +91,7 @@ REGISTRY = {
     "systems": "",
     "texts_of": "source column",
     "upgrade": "",
-    "verify": "artifacts",
+    "verify": "artifacts checkpoints keys",
     "version": "ref",
     "versions": "model stage",
 }
