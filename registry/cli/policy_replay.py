@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from registry.cli.shell import Shell, example, with_shell
-from registry.cli.times import read_time
+from registry.cli.times import TIME, read_time
 
 if TYPE_CHECKING:
     from registry.usecases.replay import ReplayedDecision

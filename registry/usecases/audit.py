@@ -18,6 +18,7 @@ from registry.storage.row_digests import live_rows
 from registry.storage.tables import Artifact, Base, Run
 from registry.usecases.checkpoints import Exported, compare_checkpoints
 from registry.usecases.replaying import Replaying
+from registry.usecases.signing import envelope_problems
 
 _BATCH = 5000
 
@@ -84,6 +85,8 @@ def verify(
             for key in [key for key in ledger.rows if key.startswith(f"{name}:")]:
                 del ledger.rows[key]
     audit.problems.extend(f"row {key} was deleted behind the ledger's back" for key in ledger.rows)
+    changed = {problem.split()[1] for problem in audit.problems if problem.startswith("row ")}
+    audit.problems.extend(envelope_problems(session, besides=changed))
     _compare_metrics(session, audit)
     if exported is not None:
         audit.checkpoints, found = compare_checkpoints(session, audit.size, exported)

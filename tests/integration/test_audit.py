@@ -131,6 +131,7 @@ def some_row(forger: Forger, name: str) -> tuple[Table, dict[str, Any], Any, str
 @pytest.mark.parametrize("name", sorted(GOVERNED))
 def test_a_changed_row(forger: Forger, name: str) -> None:
     table, row, condition, key = some_row(forger, name)
+    keys = {column.name for column in table.primary_key}
     # The last that holds something and points nowhere; a table of keys alone has none but its keys.
     columns = [c.name for c in table.columns if row[c.name] is not None]
     columns.sort(key=lambda name: (name not in keys, not table.c[name].foreign_keys))
@@ -151,7 +152,6 @@ def test_a_deleted_row(forger: Forger, name: str) -> None:
 @pytest.mark.parametrize("name", sorted(GOVERNED))
 def test_an_inserted_row(forger: Forger, name: str) -> None:
     table, row, _, _ = some_row(forger, name)
-    keys = {column.name for column in table.primary_key}
     fresh = {
         "id": 1000,
         "name": "forged",
