@@ -50,7 +50,7 @@ def test_an_alias_is_taken_away(phasegate: Phasegate, version: str) -> None:
         ACTOR,
         "anna",
     ]
-    assert "points to nothing any more: done" in phasegate("model", "history", version).out
+    assert "points to nothing any more: done" in phasegate("model", "history", "moods").out
     phasegate.verify()
 
 

@@ -99,7 +99,11 @@ def test_mlflows_way_to_write_a_reference_is_understood(phasegate: Phasegate, ve
         ("run profle words/1", "there is no plugin 'profle'", "did you mean 'profile'?"),
         ("run profile words/7", "dataset 'words' has no version 7", "its newest version is words/1"),
         ("run bias moods/7", "model 'moods' has no version 7", "its newest version is moods/1"),
-        ("policy show group-farness", "there is no policy 'group-farness'", "did you mean 'group-fairness'?"),
+        (
+            "policy show group-farness",
+            "there is no published policy 'group-farness'",
+            "did you mean 'group-fairness'?",
+        ),
         ("model list --stage deployd", "there is no stage 'deployd'", "did you mean 'deployed'?"),
         ("runs list --state lots", "there is no run state 'lots'", "lost"),
         ("runs show 7", "there is no run 7", "phasegate runs list"),

@@ -261,8 +261,8 @@ def test_what_cannot_be_bound_is_refused_and_changes_nothing(phasegate: Phasegat
     for arguments, said in (
         (("approvls", "--action", "deny"), "did you mean 'approvals'?"),
         (("approvals", "--action", "denny"), "denny"),
-        (("approvals", "--action", "deny", "--set", "hgh=3"), "did you mean 'high'?"),
-        (("approvals", "--action", "deny", "--set", "high"), "KEY=VALUE"),
+        (("approvals", "--action", "deny", "--set", "neded=3"), "did you mean 'needed'?"),
+        (("approvals", "--action", "deny", "--set", "needed"), "KEY=VALUE"),
         (("approvals", "--action", "deny", "--to", "deploied"), "did you mean 'deployed'?"),
         (("approvals", "--action", "deny", "--to", "@champoin"), "did you mean '@champion'?"),
         (("approvals", "--action", "deny", "--risk-tier", "hihg"), "did you mean 'high'?"),

@@ -10,7 +10,7 @@ from cli.command import Phasegate
 
 from registry.domain.tiers import SHIPPED
 
-RULE = "purpose-and-targets/targets"
+RULE = "data-quality/rows"
 WAIVE = ("--reason", "no time", "--control", "somebody watches", "--until", "20d")
 FINDING = ("--title", "too few people", "--severity", "high", "--owner", "tess", "--due", "30d")
 RISK = (
@@ -86,7 +86,7 @@ def test_a_waived_rule_is_shown_as_waived(people: Phasegate) -> None:
 @pytest.mark.parametrize(
     ("command", "says", "code"),
     [
-        ("waive moods/1 purpose-and-targets/target", f"did you mean '{RULE}'?", 2),
+        ("waive moods/1 data-quality/row", f"did you mean '{RULE}'?", 2),
         ("waive moods/1", "names no version and rule", 2),
         (f"waive --system mood moods/1 {RULE}", "names more than a rule", 2),
         (f"waive moods/9 {RULE}", "has no version 9", 2),
@@ -99,7 +99,7 @@ def test_a_waiver_of_nothing(people: Phasegate, command: str, says: str, code: i
 
 def test_a_waiver_that_is_refused(people: Phasegate) -> None:
     late = people.refuses("waive", "moods/1", RULE, *WAIVE[:-1], "400d")
-    assert "is later than policy purpose-and-targets allows" in late.err
+    assert "is later than policy data-quality allows" in late.err
     assert "is past" in people.refuses("waive", "moods/1", RULE, *WAIVE[:-1], "2020-01-01").err
     assert "is no time" in people.refuses("waive", "moods/1", RULE, *WAIVE[:-1], "soon").err
     people("waive", "moods/1", RULE, *WAIVE, "--as", "ruth")
