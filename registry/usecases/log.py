@@ -190,9 +190,6 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "artifact-produced": lambda e: f"artifact {short(e['artifact'])} (run {e['run']})",
     "stage-decided": _decided,
     "verdict-given": lambda e: f"{e['verdict']} for {e['to']} ({short(e['digest'])})",
-    "alias-moved": lambda e: (
-        f"@{e['alias']} {'points to ' + e['version'] if e['version'] else 'is taken away'}"
-    ),
     "ledger-key-made": lambda e: f"a key signs the ledger: {e['verifier']}",
     "ledger-key-rotated": lambda e: (
         f"another key signs the ledger: {e['verifier']}, for {e['replaces']}"

@@ -270,7 +270,8 @@ def test_what_cannot_be_bound_is_refused_and_changes_nothing(phasegate: Phasegat
     ):
         assert said in phasegate.refuses("policy", "bind", *arguments).err
     assert (
-        "did you mean 'approvals'?" in phasegate.refuses("policy", "unbind", "aprovals", "--reason", "x").err
+        "did you mean 'approvals-high'?"
+        in phasegate.refuses("policy", "unbind", "aprovals-high", "--reason", "x").err
     )
     assert (
         "takes the role admin"
