@@ -160,6 +160,7 @@ class _Story:
         self._do("run bias loans/1 --as erik")
         self._do("gate explain loans/1 deployed --as dana", expect=1)
         _say("All that is left is a second pair of eyes.")
+        self._do("people grant ruth approver")
         self._do("approve loans/1 deployed --reason 'alike in both groups now' --as ruth")
         self._do("promote loans/1 deployed --as dana")
 
