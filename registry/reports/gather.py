@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version as installed_version
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -186,14 +187,9 @@ def _decisions(session: Session, ref: Ref) -> list[DecisionRecord]:
     ]
 
 
-def _result(stored: Mapping[str, object]) -> RuleResult:
-    words = {k: str(value) for k, value in stored.items() if k not in ("outcome", "action", "waiver")}
-    return RuleResult(
-        outcome=Outcome(str(stored["outcome"])),
-        action=Action(str(stored["action"])),
-        waiver=int(str(stored.get("waiver", 0))),
-        **words,
-    )
+def _result(stored: Mapping[str, Any]) -> RuleResult:
+    told = {**stored, "outcome": Outcome(stored["outcome"]), "action": Action(stored["action"])}
+    return RuleResult(**told)
 
 
 def _evidence(

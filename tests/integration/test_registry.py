@@ -496,7 +496,7 @@ def test_everything_that_is_told_is_json(lived_builder: Builder) -> None:
 
 def test_how_much_there_is(lived_builder: Builder) -> None:
     registry = lived_builder.acting("auditor")
-    assert registry.counts() == {"systems": 1, "models": 2, "versions": 2, "datasets": 6, "runs": 20}
+    assert registry.counts() == {"systems": 2, "models": 3, "versions": 3, "datasets": 8, "runs": 27}
     assert registry.stages()[0] == "planned"
     assert registry.stages()[-1] == "retired"
 
