@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from registry.api.opened import Opened
-from registry.storage.tables.base import now
 
 if TYPE_CHECKING:
     from registry.usecases.look_exceptions import FindingView
@@ -51,11 +50,11 @@ class FindingsApi:
         from registry.usecases.look_exceptions import findings
 
         with self._opened.read() as session:
-            return findings(session, now(), ref=ref, system=system, only_open=only_open)
+            return findings(session, ref=ref, system=system, only_open=only_open)
 
     def one(self, number: int) -> FindingView:
         """The one of a number."""
         from registry.usecases.look_exceptions import findings
 
         with self._opened.read() as session:
-            return findings(session, now(), number=number)[0]
+            return findings(session, number=number)[0]

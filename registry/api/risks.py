@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from registry.api.opened import Opened
-from registry.storage.tables.base import now
 
 if TYPE_CHECKING:
     from registry.domain.tiers import Questionnaire
@@ -95,14 +94,14 @@ class RisksApi:
         from registry.usecases.look_exceptions import risks
 
         with self._opened.read() as session:
-            return risks(session, now(), system=system, only_open=only_open)
+            return risks(session, system=system, only_open=only_open)
 
     def one(self, number: int) -> RiskView:
         """The one of a number."""
         from registry.usecases.look_exceptions import risks
 
         with self._opened.read() as session:
-            return risks(session, now(), number=number)[0]
+            return risks(session, number=number)[0]
 
 
 class TiersApi:

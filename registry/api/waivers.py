@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from registry.api.opened import Opened
-from registry.storage.tables.base import now
 
 if TYPE_CHECKING:
     from registry.usecases.look_exceptions import WaiverView
@@ -59,11 +58,11 @@ class WaiversApi:
         from registry.usecases.look_exceptions import waivers
 
         with self._opened.read() as session:
-            return waivers(session, now(), ref=ref, system=system)
+            return waivers(session, ref=ref, system=system)
 
     def one(self, number: int) -> WaiverView:
         """The one of a number."""
         from registry.usecases.look_exceptions import waivers
 
         with self._opened.read() as session:
-            return waivers(session, now(), number=number)[0]
+            return waivers(session, number=number)[0]

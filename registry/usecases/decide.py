@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -105,6 +105,8 @@ def carry_out(work: UnitOfWork, judged: Judgement) -> Decision:
         raise Overtaken(f"{decision.ref} was changed since the gate decided", hint="try again")
     if work.at - judged.dossier.now > _WAIT:
         raise Overtaken(f"the gate decided {work.at - judged.dossier.now} ago", hint="try again")
+    if _has_expired(judged.dossier, work.at):
+        raise Overtaken("something that the gate counted on has ended since", hint="try again")
     work.stands_on(judged.entries)
     row = DecisionRow(
         version_id=version.id,
@@ -126,6 +128,15 @@ def carry_out(work: UnitOfWork, judged: Judgement) -> Decision:
         _move_version(work, version, recorded)
     work.record(_decided(recorded))
     return recorded
+
+
+def _has_expired(dossier: Dossier, at: datetime) -> bool:
+    """Whether a waiver or evidence that counted when a gate decided does not any more."""
+    if any(waiver.holds and waiver.until <= at for waiver in dossier.waivers):
+        return True
+    kinds = (dossier.evidence, *(data.evidence for data in dossier.data.values()))
+    found = (facts.valid_until for kind in kinds for facts in kind.values())
+    return any(until is not None and until <= at for until in found)
 
 
 def _move_version(work: UnitOfWork, version: Version, decision: Decision) -> None:

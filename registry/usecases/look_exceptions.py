@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from registry.domain.dossier import WaiverFacts
 from registry.errors import NotFound
 from registry.storage import find
+from registry.storage.clock import read_clock
 from registry.storage.dossiers.exceptions import WAIVERS, policies_in_force, resolve_waiver
 from registry.storage.dossiers.involved import find_work
 from registry.storage.tables import FindingRow, RiskRow, System, Version, WaiverRow
@@ -120,9 +121,7 @@ class RiskView:
     closure: str
 
 
-def waivers(
-    session: Session, at: datetime, *, ref: str = "", system: str = "", number: int = 0
-) -> list[WaiverView]:
+def waivers(session: Session, *, ref: str = "", system: str = "", number: int = 0) -> list[WaiverView]:
     """All waivers, those that a version or a system was given, or the one of a number; oldest first.
 
     Those of a version's system are among the version's.
@@ -141,6 +140,7 @@ def waivers(
             own = or_(WaiverRow.version_id == asked.id, WaiverRow.system_id == asked.model.system_id)
         query = query.where(own)
     connection = session.connection()
+    at = read_clock(connection)
     rows = connection.execute(query).all()
     if number and not rows:
         raise NotFound(f"there is no waiver {number}", hint="phasegate waiver list")
@@ -187,7 +187,6 @@ def _developers(session: Session, version_id: int | None, names: Names) -> tuple
 
 def findings(
     session: Session,
-    at: datetime,
     *,
     ref: str = "",
     system: str = "",
@@ -216,6 +215,7 @@ def findings(
     if number and not rows:
         raise NotFound(f"there is no finding {number}", hint="phasegate finding list")
     subjects, names = subject_names(session), find.actor_names(session)
+    at = read_clock(session.connection())
     return [
         FindingView(
             id=row.id,
@@ -238,9 +238,7 @@ def findings(
     ]
 
 
-def risks(
-    session: Session, at: datetime, *, system: str = "", number: int = 0, only_open: bool = False
-) -> list[RiskView]:
+def risks(session: Session, *, system: str = "", number: int = 0, only_open: bool = False) -> list[RiskView]:
     """All risks, those of a system, or the one of a number; oldest first.
 
     Raises:
@@ -257,6 +255,7 @@ def risks(
     if number and not rows:
         raise NotFound(f"there is no risk {number}", hint="phasegate risk list")
     systems = dict(session.execute(select(System.id, System.name)).all())
+    at = read_clock(session.connection())
     names = find.actor_names(session)
     return [
         RiskView(

@@ -48,7 +48,7 @@ policy: exam
 action: deny
 """
 # Where the program asks its own machine for the time.
-CLOCKS = ("storage.unit_of_work", "api.registry", "api.waivers", "api.findings", "api.risks")
+CLOCKS = ("storage.clock", "storage.gates", "storage.unit_of_work", "api.registry")
 
 
 def days(number: float) -> datetime:

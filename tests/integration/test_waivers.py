@@ -11,7 +11,10 @@ from integration.exam import Exam, clock_off_by, days
 
 from registry.domain.decision import Outcome
 from registry.domain.people import APPROVER
+from registry.domain.references import Ref
 from registry.errors import BadInput, Conflict, DatabaseUnusable, NotFound, NotPermitted
+from registry.storage.unit_of_work import Overtaken
+from registry.usecases.decide import carry_out, judge
 
 
 def test_a_waiver_lets_through_what_it_excepts(exam: Exam) -> None:
@@ -109,6 +112,19 @@ def test_nothing_is_promoted_on_a_waiver_that_has_ended(exam: Exam) -> None:
     decision = exam.acting("alice").promote(exam.ref, "ready")
     assert not decision.allowed
     assert [result.rule for result in decision.verdict.blocking] == ["exam/tested"]
+
+
+def test_nor_on_one_that_ended_between_decision_and_move(exam: Exam) -> None:
+    exam.grant(until=2 / 86_400)
+    alice = exam.acting("alice")
+    with alice._opened.read() as session:
+        judged = judge(session, Ref.parse(exam.ref), "ready", "alice")
+    assert judged.decision.allowed
+    time.sleep(2.1)
+    with pytest.raises(Overtaken, match="has ended since"), alice._opened.write() as work:
+        carry_out(work, judged)
+    assert alice.version(exam.ref).stage == "draft"
+    assert not alice.promote(exam.ref, "ready").allowed
 
 
 @pytest.mark.parametrize("behind", [timedelta(minutes=2), timedelta(days=3), timedelta(days=400)])
