@@ -38,8 +38,8 @@ def gather(session: Session, ref: Ref, at: datetime) -> ReportFacts:
     runs = runs_of(session, happened)
     decisions = decisions_on(session, ref, entries)
     approvals = approvals_of(session, row, str(ref), entries, at)
-    waivers = waivers_of(session, ref, entries, at)
-    risks = risks_of(session, shown.system, entries, at)
+    waivers = waivers_of(session, ref, entries)
+    risks = risks_of(session, shown.system, entries)
     deployments = deployments_of(session, ref, entries)
     return ReportFacts(
         subject=_subject(dossier, shown.artifact),
@@ -65,7 +65,7 @@ def gather(session: Session, ref: Ref, at: datetime) -> ReportFacts:
             deployments=deployments,
         ),
         waivers=waivers,
-        findings=findings_of(session, ref, entries, at),
+        findings=findings_of(session, ref, entries),
         risks=risks,
         signatures=signatures_of(session, ref, entries),
         deployments=deployments,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -28,7 +27,7 @@ from registry.usecases.signing import check_signatures
 _PERFORMANCE = "eval.performance"
 
 
-def waivers_of(session: Session, ref: Ref, entries: Entries, at: datetime) -> tuple[WaiverRecord, ...]:
+def waivers_of(session: Session, ref: Ref, entries: Entries) -> tuple[WaiverRecord, ...]:
     """Every exception that somebody asked for, for the version or its system: those that hold first."""
     found = [
         WaiverRecord(
@@ -37,12 +36,12 @@ def waivers_of(session: Session, ref: Ref, entries: Entries, at: datetime) -> tu
             decision_entry=entries.holding("waiver", view.id, "waiver-decided"),
             end_entry=entries.holding("waiver", view.id, "waiver-revoked"),
         )
-        for view in waivers(session, at, ref=str(ref))
+        for view in waivers(session, ref=str(ref))
     ]
     return tuple(sorted(found, key=lambda record: (not record.holds, record.id)))
 
 
-def findings_of(session: Session, ref: Ref, entries: Entries, at: datetime) -> tuple[FindingRecord, ...]:
+def findings_of(session: Session, ref: Ref, entries: Entries) -> tuple[FindingRecord, ...]:
     """Every challenge to the version or its system: overdue ones first, then open ones."""
     found = [
         FindingRecord(
@@ -50,12 +49,12 @@ def findings_of(session: Session, ref: Ref, entries: Entries, at: datetime) -> t
             entry=entries.holding("finding", view.id, "finding-raised"),
             closing_entry=entries.holding("finding", view.id, "finding-closed"),
         )
-        for view in findings(session, at, ref=str(ref))
+        for view in findings(session, ref=str(ref))
     ]
     return tuple(sorted(found, key=lambda record: (not record.open, not record.overdue, record.id)))
 
 
-def risks_of(session: Session, system: str, entries: Entries, at: datetime) -> tuple[RiskRecord, ...]:
+def risks_of(session: Session, system: str, entries: Entries) -> tuple[RiskRecord, ...]:
     """The system's risk register: what nobody has accepted first, then by residual score."""
     order = ("open", "accepted", "closed")
     found = [
@@ -65,7 +64,7 @@ def risks_of(session: Session, system: str, entries: Entries, at: datetime) -> t
             acceptance_entry=entries.holding("risk", view.id, "risk-accepted"),
             closing_entry=entries.holding("risk", view.id, "risk-closed"),
         )
-        for view in risks(session, at, system=system)
+        for view in risks(session, system=system)
     ]
     return tuple(sorted(found, key=lambda risk: (order.index(risk.state), -risk.residual_score, risk.id)))
 

@@ -280,7 +280,7 @@ class Builder:
 
     # -- a whole life ------------------------------------------------------------
 
-    def supply(self, ref: str, stage: str, *, reviewers: Sequence[str] = ()) -> None:
+    def supply(self, ref: str, stage: str, *, reviewers: Sequence[str] | None = None) -> None:
         """Whatever the shipped policies ask for before a version may enter a stage.
 
         It is alice who designs, bob who trains, erik who evaluates; rita approves, and ravi, if need be.
@@ -304,7 +304,7 @@ class Builder:
             if tier == "high":
                 self.accept_a_risk(registry.version(ref).system)
             enough = {"minimal": (), "limited": ("rita",), "high": ("rita", "ravi")}[tier]
-            for reviewer in reviewers or enough:
+            for reviewer in enough if reviewers is None else reviewers:
                 self.approver(reviewer).approve(ref, "deployed")
         elif stage == "monitored":
             self.deploy(ref)

@@ -12,6 +12,7 @@ import pytest
 from integration.builder import GOOD_EVALUATION, SAFE, Builder, Finding
 from integration.conftest import At
 from integration.forging import forging
+from integration.found import GOOD_DATA, OF_TIER, UNSEEN
 from integration.signed import key_of
 from sqlalchemy import Table, insert, select, update
 
@@ -105,19 +106,12 @@ def test_nothing_signed_is_nothing_to_trust(builder: Builder) -> None:
 
 def test_everything_current_is_signed_and_the_gate_opens(signed: Builder) -> None:
     about = [found.about for found in seen(signed)]
-    data = [
-        f"{role}:{kind}" for role in ("test", "train") for kind in ("data.quality", "check.pii", "data.split")
-    ]
-    assert about == [
-        "provenance",
-        "artifact",
-        "run.train",
-        "eval.performance",
-        "check.bias",
-        "eval.security",
-        *data,
-        "approval",
-    ]
+    data = {f"{role}:{finding.kind}" for role in ("test", "train") for finding in GOOD_DATA}
+    assert about[:4] == ["provenance", "artifact", "run.train", "eval.performance"]
+    documents = {finding.kind for finding in OF_TIER["limited"]["deployed"]}
+    assert set(about[4:-1]) == {*documents, *data, f"test:{UNSEEN.kind}"}
+    assert len(about) == len(set(about))
+    assert about[-1] == "approval"
     assert {(found.signer, found.valid, found.trusted) for found in seen(signed)} == {("rita", True, True)}
     assert holding(signed) == set(RULES)
     assert signed.acting("alice").promote(REF, "deployed").allowed
