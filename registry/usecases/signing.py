@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +32,6 @@ from registry.storage.tables import (
     DecisionRow,
     EnvelopeRow,
 )
-from registry.storage.tables.base import row_key
 from registry.usecases.attest import payload_of
 from registry.usecases.signables import Pending, current_evidence, current_signables, signable_decision
 from registry.usecases.signers import StatementSigner
@@ -196,23 +195,17 @@ def export_signatures(session: Session, ref: Ref, folder: Path) -> list[Signatur
     return list(views.values())
 
 
-def envelope_problems(session: Session, besides: Collection[str] = ()) -> Iterator[str]:
-    """One sentence for each stored envelope that does not verify; of unknown keys nothing can be said.
-
-    Args:
-        session: One reading transaction.
-        besides: Rows, as the ledger names them, that were found to be changed already: told once.
-    """
+def envelope_problems(session: Session) -> Iterator[str]:
+    """One sentence for each stored envelope that does not verify; of unknown keys nothing can be said."""
     last = 0
     while stored := session.scalars(
         select(EnvelopeRow).where(EnvelopeRow.id > last).order_by(EnvelopeRow.id).limit(_BATCH)
     ).all():
         last = stored[-1].id
-        told = [each for each in stored if not {each.row, row_key(each)} & set(besides)]
         try:
-            yield from filter(None, map(_problem, check_envelopes(session, told)))
+            yield from filter(None, map(_problem, check_envelopes(session, stored)))
         except _UNREADABLE:
-            yield from filter(None, (_problem_alone(session, each) for each in told))
+            yield from filter(None, (_problem_alone(session, each) for each in stored))
 
 
 def _problem(found: CheckedEnvelope) -> str:

@@ -5,23 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from integration.builder import SAFE, Builder, Finding
+from integration.builder import FAIR, OF_TIER, SAFE, Builder, Finding
 from integration.signed import key_of
 
+from registry.api import Registry
 from registry.domain.people import APPROVER, REVIEWER
 from registry.storage.tables.base import now
 
 REF = "loans/1"
 RULE = "group-fairness/dp-difference"
 UNFAIR = Finding(
-    "check.bias",
+    FAIR.kind,
     {
-        f"{name}_difference{end}": value
-        for name, values in {
-            "demographic_parity": {"": 0.3, ".lower": 0.2, ".upper": 0.4},
-            "equal_opportunity": {"": 0.03, ".lower": 0.01, ".upper": 0.05},
-        }.items()
-        for end, value in values.items()
+        **FAIR.metrics,
+        "demographic_parity_difference": 0.3,
+        "demographic_parity_difference.lower": 0.2,
+        "demographic_parity_difference.upper": 0.4,
     },
 )
 SOON = timedelta(seconds=0.3)
@@ -43,30 +42,18 @@ def govern(builder: Builder, keys: Path) -> None:
     vera, dora = builder.acting("vera"), builder.acting("dora")
     ruth.people.delegate(APPROVER, "dora", until=now() + LATER, reason="on leave")
 
-    builder.judge(REF, SAFE)
+    builder.judge(REF, *OF_TIER["limited"]["deployed"], actor="erik")
     rita.approve(REF, "deployed", "seen")
     builder.judge(REF, UNFAIR, SAFE)
     rita.reject(REF, "deployed", "the groups differ")
     dora.approve(REF, "deployed", "with the control in place")
 
-    vera.findings.add("women are ranked lower", ref=REF, severity="medium", owner="alice", due=now() + SOON)
     closed = vera.findings.add(
         "no way to object", system="credit", severity="low", owner="alice", due=now() + LATER
     )
     vera.findings.close(closed.id, reason="there is a form now")
 
-    for title, review in (("unequal", LATER), ("leaks", SOON)):
-        vera.risks.add(
-            "credit",
-            category="training/bias",
-            title=title,
-            likelihood=4,
-            severity=4,
-            residual="2x3",
-            controls="a clerk confirms every decision",
-            owner="alice",
-            review_by=now() + review,
-        )
+    add_risk(vera, "unequal", LATER)
     rita.risks.accept(1, "tolerable while a clerk confirms")
 
     asked = alice.waivers.request(
@@ -77,12 +64,29 @@ def govern(builder: Builder, keys: Path) -> None:
     )
     rita.waivers.approve(asked.id, "ten days, not longer")
     rita.waivers.reject(refused.id, "one is enough")
-    builder.wait(SOON)
 
     builder.judge(REF, SAFE)
     rita.approve(REF, "deployed", "with the exception")
     dora.approve(REF, "deployed", "with the control in place")
-    assert alice.promote(REF, "deployed").allowed
+    decision = alice.promote(REF, "deployed")
+    assert decision.allowed, decision.verdict.blocking
+    vera.findings.add("women are ranked lower", ref=REF, severity="medium", owner="alice", due=now() + SOON)
+    add_risk(vera, "leaks", SOON)
+    builder.wait(SOON)
     builder.deploy(REF)
     assert alice.move_alias(REF, "canary").allowed
     rita.keys.sign(REF, key_of(builder, keys, "rita"))
+
+
+def add_risk(reviewer: Registry, title: str, review: timedelta) -> None:
+    reviewer.risks.add(
+        "credit",
+        category="training/bias",
+        title=title,
+        likelihood=4,
+        severity=4,
+        residual="2x3",
+        controls="a clerk confirms every decision",
+        owner="alice",
+        review_by=now() + review,
+    )

@@ -370,9 +370,6 @@ def test_evidence_that_was_changed_after_it_was_signed(signed: Builder) -> None:
     assert "security" not in holding(signed)
     (told,) = problems(signed)
     assert "the row is not what was signed" in told
-    row = told.split()[3].rstrip(":")
-    with signed.database.read() as session:
-        assert list(envelope_problems(session, besides=[row])) == []
 
 
 @pytest.mark.parametrize(
