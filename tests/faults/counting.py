@@ -15,6 +15,8 @@ from faults.watching import gone, plugins, supervisors, until
 SUBJECT = "words/1"
 SHORT = ("--set", "steps=12", "--set", "pause=0.05")
 LONG = ("--set", "steps=60", "--set", "pause=0.05")
+# Half a minute: it is cancelled long before, however busy the machine is.
+LONGER = ("--set", "steps=600", "--set", "pause=0.05")
 NO_CHECKPOINTS = ("--set", "checkpoints=false")
 
 

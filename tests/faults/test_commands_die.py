@@ -9,6 +9,7 @@ import sys
 from cli.command import Phasegate
 from faults.counting import (
     LONG,
+    LONGER,
     SHORT,
     SUBJECT,
     actions,
@@ -66,7 +67,7 @@ def test_a_command_killed_before_its_supervisor_began_is_made_up_for(bad: Phaseg
 
 
 def test_ctrl_c_cancels_the_run(bad: Phasegate) -> None:
-    with command("run", "counts", SUBJECT, *LONG) as process:
+    with command("run", "counts", SUBJECT, *LONGER) as process:
         until(lambda: counted(bad) >= 2)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)

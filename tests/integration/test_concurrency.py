@@ -116,7 +116,8 @@ def test_one_of_two_promotions_at_once_wins(builder: Builder) -> None:
     alice = builder.acting("alice")
     data = dict(alice.version(first).data)
     refs = [first] + [
-        alice.plan(f"m{n}", system="credit", targets=["f1>=0.9"], data=data).ref for n in range(1, 8)
+        alice.plan(f"m{n}", system="credit", targets=["f1>=0.9"], data=data, budget_hours=10).ref
+        for n in range(1, 8)
     ]
     calls: list[Call] = [("promote", [ref, "prepared"], {}) for ref in refs]
     one, other = together(builder.home.root, url_of(builder), [("bob", calls), ("carol", calls)])

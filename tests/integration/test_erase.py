@@ -32,7 +32,7 @@ from registry.storage.home import Home
 
 registry = Registry(Home.at(sys.argv[1], database=sys.argv[2]), "root")
 
-@event.listens_for(registry._database.engine, "after_cursor_execute")
+@event.listens_for(registry._opened.database.engine, "after_cursor_execute")
 def stall(connection, cursor, statement, *rest):
     if sys.argv[3] in statement:
         print("half way", flush=True)
