@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, event, insert, inspect, select, update
+from sqlalchemy import Connection, Insert, Update, and_, bindparam, event, insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
 from sqlalchemy.orm.attributes import set_committed_value
@@ -68,6 +69,19 @@ _HEAD = select(LedgerHead.size, LedgerHead.frontier).where(LedgerHead.id == 1).w
 _MOVE_HEAD = update(LedgerHead).where(LedgerHead.id == 1)
 _ADD_ENTRIES = insert(LedgerEntry)
 _ADD_NODES = insert(LedgerNode)
+
+
+@cache
+def _insert_into(table: type[Base]) -> Insert:
+    return insert(table)
+
+
+@cache
+def _update_of(table: type[Base]) -> Update:
+    """An update of one row, by its key."""
+    columns = inspect(table).columns
+    keys = [key for key, _, primary in columns_of(table) if primary]
+    return update(table).where(*(columns[key] == bindparam(f"key_{key}") for key in keys))
 
 
 class RecordingSession(Session):
@@ -182,7 +196,7 @@ class UnitOfWork:
         """
         values = {column: getattr(row, key) for key, column, _ in columns_of(type(row))}
         given = {column: value for column, value in values.items() if value is not None}
-        made = self.session.connection().execute(insert(type(row)), given)
+        made = self.session.connection().execute(_insert_into(type(row)), given)
         keys = (key for key, _, primary in columns_of(type(row)) if primary)
         for key, value in zip(keys, made.inserted_primary_key or (), strict=True):
             setattr(row, key, value)
@@ -190,11 +204,8 @@ class UnitOfWork:
 
     def change(self, row: Base, **values: Any) -> None:
         """Change a row's columns at once, at half the session's cost; `record` accounts for it."""
-        keys = [(key, column) for key, column, primary in columns_of(type(row)) if primary]
-        statement = update(type(row)).where(
-            *(inspect(type(row)).columns[key] == getattr(row, key) for key, _ in keys)
-        )
-        self.session.connection().execute(statement, values)
+        keys = {f"key_{key}": getattr(row, key) for key, _, primary in columns_of(type(row)) if primary}
+        self.session.connection().execute(_update_of(type(row)), {**keys, **values})
         for name, value in values.items():
             set_committed_value(row, name, value)
         self.session.changed[row_key(row)] = row

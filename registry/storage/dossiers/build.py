@@ -35,6 +35,7 @@ def build_dossier(
     connection = session.connection()
     ref = find.ref_of(version)
     system = version.model.system
+    there = find_present(connection, version, system.id)
     data = find.data_of(session, version.id)
     about = version.artifact_digest or version.digest
     judged = find_evidence(connection, version.id, about, data, at)
@@ -48,10 +49,10 @@ def build_dossier(
         to,
         at,
         asking=actor,
+        approved=there.approvals,
         developers=work.developers,
         basis=basis_of(version, data, evidence, judged.current),
     )
-    there = find_present(connection, version, system.id)
     service = find_service(connection, version, data, last=last) if there.service else Service()
     return Dossier(
         subject=SubjectFacts(
@@ -104,7 +105,7 @@ def build_dossier(
         waivers=find_waivers(connection, version, system.id, at, work.developers) if there.waivers else (),
         findings=find_findings(connection, version.id, system.id) if there.findings else (),
         risks=find_risks(connection, system.id) if there.risks else (),
-        signatures=find_signatures(session, version, to, data, judged.current),
+        signatures=find_signatures(session, version, to, data, judged.current) if there.signatures else (),
         champion=service.champion,
         dependants=service.dependants,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, literal, select, union
 from sqlalchemy.orm import Session, aliased
 
 from registry.domain.dossier import ActorFacts, ApprovalFacts
@@ -47,16 +47,15 @@ _APPROVALS = (
 )
 _APPROVALS_OF_STEP = _APPROVALS.where(ApprovalRow.to_stage == bindparam("to"))
 # Who decided what the version is, its plan, its data, its design; and who ran again what made it.
-_SHAPED = (
+_SHAPED = union(
+    select(literal("").label("action"), ActorRow.name).where(ActorRow.id == bindparam("planner")),
     select(LedgerEntry.action, ActorRow.name)
     .join(LedgerEntry, LedgerEntry.actor_id == ActorRow.id)
     .where(
         LedgerEntry.subject.in_(bindparam("subjects", expanding=True)),
         LedgerEntry.action.in_((*SHAPING, RESUMING)),
-    )
-    .distinct()
+    ),
 )
-_ACTOR = select(ActorRow.name).where(ActorRow.id == bindparam("id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +79,11 @@ class Work:
 
 def find_work(connection: Connection, version: Version, ref: str) -> Work:
     """Who made a version what it is."""
-    planner = connection.execute(_ACTOR, {"id": version.created_by}).scalar_one()
     runs = connection.execute(_RUNS, {"version_id": version.id}).all()
     made = [run for run in runs if run.kind in DEVELOPING]
     subjects = [f"model:{ref}", *(f"run:{run.id}" for run in made)]
-    shaped = connection.execute(_SHAPED, {"subjects": subjects}).all()
+    shaped = connection.execute(_SHAPED, {"subjects": subjects, "planner": version.created_by}).all()
+    planner = next(row.name for row in shaped if not row.action)
     trainers = {*(run.name for run in made), *(row.name for row in shaped if row.action == RESUMING)}
     seconds = sum(
         (run.ended_at - run.started_at).total_seconds()
@@ -93,7 +92,7 @@ def find_work(connection: Connection, version: Version, ref: str) -> Work:
     )
     return Work(
         planner=planner,
-        developers=tuple(sorted({planner, *trainers, *(row.name for row in shaped)})),
+        developers=tuple(sorted({*trainers, *(row.name for row in shaped)})),
         trained_by=tuple(sorted(trainers)),
         active=sum(run.state in _UNENDED for run in runs),
         hours=seconds / 3600,
@@ -107,16 +106,16 @@ def find_people(
     at: datetime,
     *,
     asking: str,
+    approved: bool,
     developers: tuple[str, ...],
     basis: Mapping[str, str],
 ) -> tuple[ActorFacts, tuple[ApprovalFacts, ...]]:
-    """Who asks, and the last word of each person on this step.
+    """Who asks, and, if anything was ever approved, the last word of each person on this step.
 
     An approver and whoever stands in for them are one person: the later of their words counts.
     """
-    given: dict[str, Any] = {}
-    for row in connection.execute(_APPROVALS_OF_STEP, {"version_id": version.id, "to": to}):
-        given[row.behalf or row.name] = row
+    words = connection.execute(_APPROVALS_OF_STEP, {"version_id": version.id, "to": to}) if approved else ()
+    given: dict[str, Any] = {row.behalf or row.name: row for row in words}
     known = standings(connection, {asking, *(row.name for row in given.values())} - {""}, at)
     actor = ActorFacts(asking, known[asking].roles, known[asking].groups) if asking else ActorFacts()
     return actor, tuple(_facts(row, version, known[row.name], developers, basis) for row in given.values())

@@ -6,7 +6,16 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Integer, Select, bindparam, or_, select
 
-from registry.storage.tables import AliasRow, Deployment, FindingRow, RiskRow, Version, WaiverRow
+from registry.storage.tables import (
+    AliasRow,
+    ApprovalRow,
+    Deployment,
+    EnvelopeRow,
+    FindingRow,
+    RiskRow,
+    Version,
+    WaiverRow,
+)
 
 _VERSION = bindparam("version_id", type_=Integer)
 _MODEL = bindparam("model_id", type_=Integer)
@@ -22,6 +31,9 @@ _ASKED: dict[str, Select[int]] = {
         or_(FindingRow.version_id == _VERSION, FindingRow.system_id == _SYSTEM)
     ),
     "risks": select(RiskRow.id).where(RiskRow.system_id == _SYSTEM),
+    "approvals": select(ApprovalRow.id).where(ApprovalRow.version_id == _VERSION),
+    # Of anything: they are of digests, and many registries have none.
+    "signatures": select(EnvelopeRow.id),
 }
 _PRESENT = select(*(query.exists().label(name) for name, query in _ASKED.items()))
 
@@ -34,6 +46,8 @@ class Present(NamedTuple):
     waivers: bool
     findings: bool
     risks: bool
+    approvals: bool
+    signatures: bool
 
     @property
     def service(self) -> bool:
