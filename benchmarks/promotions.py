@@ -2,10 +2,11 @@
 
     python benchmarks/promotions.py [--writers 8] [--each 100] [--rounds 5] [--only sqlite|postgres]
 
-Every writer is a process of its own, and promotes versions of its own from `planned` to `retired`, a step
-that the default policies govern. Both databases are durable: synchronous=FULL in SQLite, fsync and
-synchronous_commit in PostgreSQL. The peers, in the same rounds: one writer alone, and bare durable commits
-of one row by as many writers. Afterwards the ledger must be whole, with one entry for every promotion.
+Every writer is a process of its own, and promotes versions of a model of its own from `planned` to
+`retired`, a step that the default policies govern. Both databases are durable: synchronous=FULL in SQLite,
+fsync and synchronous_commit in PostgreSQL. The peers, in the same rounds: one writer alone, and bare durable
+commits of one row by as many writers. Afterwards the ledger must be whole, with one entry for every
+promotion.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ def measure(name: str, url: str, folder: Path, given: argparse.Namespace) -> Non
     before, entries = len(reg.log(action="stage-decided")), 0
     many, alone, bare = [], [], []
     for _ in range(given.rounds):
-        shares = [plans(reg, given.each) for _ in range(given.writers)]
+        shares = [plans(reg, given.each, writer) for writer in range(given.writers)]
         many.append(race(promote, url, home, shares))
-        one = plans(reg, given.each)
+        one = plans(reg, given.each, 0)
         alone.append(race(promote, url, home, [one]))
         entries += sum(map(len, shares)) + len(one)
         bare.append(race(bare_commits, url, home, shares))
@@ -69,9 +70,9 @@ def measure(name: str, url: str, folder: Path, given: argparse.Namespace) -> Non
     assert recorded == entries
 
 
-def plans(reg: registry.api.Registry, count: int) -> list[str]:
-    """Versions to promote."""
-    return [reg.plan("bench", system="bench").ref for _ in range(count)]
+def plans(reg: registry.api.Registry, count: int, writer: int) -> list[str]:
+    """Versions of a writer's own model, to promote."""
+    return [reg.plan(f"bench-{writer}", system="bench").ref for _ in range(count)]
 
 
 def race(work: Work, url: str, home: str, shares: list[list[str]]) -> tuple[float, float]:

@@ -7,7 +7,20 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Insert, Update, and_, bindparam, event, insert, inspect, select, update
+from sqlalchemy import (
+    Connection,
+    Insert,
+    Update,
+    and_,
+    bindparam,
+    event,
+    func,
+    insert,
+    inspect,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
 from sqlalchemy.orm.attributes import set_committed_value
@@ -43,8 +56,8 @@ def _beginning(clock: Any) -> Any:
 
 
 _BEGIN = {name: _beginning(clock) for name, clock in CLOCKS.items()}
-# What others may write between a gate's decision and its being carried out: it is about other versions,
-# or shows in this one's stage and digest. Anything else may be what the gate looked at.
+# What others may write between a gate's decision and its being carried out, if it is about other models.
+# Anything else may be what the gate looked at.
 _HARMLESS = (
     "stage-decided",
     "system-added",
@@ -61,7 +74,13 @@ _HARMLESS = (
 )
 _OVERTAKING = (
     select(LedgerEntry.index, LedgerEntry.action)
-    .where(LedgerEntry.index >= bindparam("since"), LedgerEntry.action.not_in(_HARMLESS))
+    .where(
+        LedgerEntry.index >= bindparam("since"),
+        or_(
+            LedgerEntry.action.not_in(_HARMLESS),
+            func.substr(LedgerEntry.subject, 1, bindparam("length")) == bindparam("about"),
+        ),
+    )
     .order_by(LedgerEntry.index)
     .limit(1)
 )
@@ -162,7 +181,7 @@ class UnitOfWork:
         self.session = session
         self.at: datetime = now()
         self.last_entry = -1
-        self._decided_at: int | None = None
+        self._decided_at: tuple[int, str] | None = None
         self.actor = self._begin(check_name(actor, "the actor's name"))
 
     def require(self, role: str, doing: str) -> None:
@@ -178,12 +197,13 @@ class UnitOfWork:
                 hint=f"an admin can grant it: phasegate people grant {self.actor.name} {role}",
             )
 
-    def stands_on(self, entries: int) -> None:
+    def stands_on(self, entries: int, *, about: str) -> None:
         """Say that this transaction carries out what was decided when the ledger had so many entries.
 
-        `commit` then raises `Overtaken` if evidence, approvals, policies or the like came in between.
+        `commit` then raises `Overtaken` if evidence, approvals, policies or the like came in between,
+        or anything at all about subjects whose names begin with `about`.
         """
-        self._decided_at = entries
+        self._decided_at = (entries, about)
 
     def alone(self) -> None:
         """Keep every other writer out until this transaction ends: for what may happen only once."""
@@ -242,8 +262,8 @@ class UnitOfWork:
     def _append(self) -> None:
         connection = self.session.connection()
         size, frontier = connection.execute(_HEAD).one()
-        if self._decided_at is not None and size != self._decided_at:
-            self._see_that_nothing_overtook(self._decided_at)
+        if self._decided_at is not None and size != self._decided_at[0]:
+            self._see_that_nothing_overtook(*self._decided_at)
         tree = Tree(size, tuple(frontier[i : i + _HASH] for i in range(0, len(frontier), _HASH)))
         entries: list[dict[str, Any]] = []
         nodes: list[dict[str, Any]] = []
@@ -270,8 +290,9 @@ class UnitOfWork:
         self.session.pending.clear()
         self.last_entry = tree.size - 1
 
-    def _see_that_nothing_overtook(self, since: int) -> None:
-        found = self.session.connection().execute(_OVERTAKING, {"since": since}).first()
+    def _see_that_nothing_overtook(self, since: int, about: str) -> None:
+        given = {"since": since, "length": len(about), "about": about}
+        found = self.session.connection().execute(_OVERTAKING, given).first()
         if found is not None:
             raise Overtaken(
                 f"entry {found.index} ({found.action}) was written since the gate decided",

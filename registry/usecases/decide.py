@@ -107,7 +107,7 @@ def carry_out(work: UnitOfWork, judged: Judgement) -> Decision:
         raise Overtaken(f"the gate decided {work.at - judged.dossier.now} ago", hint="try again")
     if _has_expired(judged.dossier, work.at):
         raise Overtaken("something that the gate counted on has ended since", hint="try again")
-    work.stands_on(judged.entries)
+    work.stands_on(judged.entries, about=f"model:{version.model.name}/")
     row = DecisionRow(
         version_id=version.id,
         from_stage=decision.origin,
@@ -128,6 +128,17 @@ def carry_out(work: UnitOfWork, judged: Judgement) -> Decision:
         _move_version(work, version, recorded)
     work.record(_decided(recorded))
     return recorded
+
+
+def decide_alone(work: UnitOfWork, ref: Ref, to: str) -> Decision:
+    """Judge and carry out with every other writer kept out: for who has been overtaken too often.
+
+    Raises:
+        NotFound, NoSuchStage, NoSuchTransition, BadName: As `judge`.
+    """
+    find.version(work.session, ref, lock=True)  # first, as everybody does who locks the ledger's head
+    work.alone()
+    return carry_out(work, judge(work.session, ref, to, work.actor.name))
 
 
 def _has_expired(dossier: Dossier, at: datetime) -> bool:

@@ -171,7 +171,42 @@ def test_by_an_old_judgement(builder: Builder, monkeypatch: pytest.MonkeyPatch) 
         carry_out(work, judged)
 
 
-def test_other_versions_do_not_overtake(builder: Builder) -> None:
+def test_by_racing_the_retirement_of_what_it_could_fall_back_on(at: Callable[[str], Builder]) -> None:
+    """Another version of the model is something that a gate looks at: it may be the way back."""
+    builder = at("monitored")
+    other = builder.plan("loans")
+    with builder.database.read() as session:
+        judged = judge(session, Ref.parse(other), "prepared", "alice")
+    assert judged.dossier.subject.rollback_targets == ("loans/1",)
+    builder.supply("loans/1", "retired")
+    assert builder.acting("alice").promote("loans/1", "retired").allowed
+    with pytest.raises(Overtaken, match="since the gate decided"), builder.database.write("alice") as work:
+        carry_out(work, judged)
+
+
+def test_who_is_overtaken_every_time_decides_alone(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref = builder.plan()
+    judged = []
+
+    def overtaken(*args: object) -> Judgement:
+        judged.append(judge(*args))  # type: ignore[arg-type]
+        if len(judged) <= 4:
+            builder.acting("carol").findings.add(
+                f"doubt {len(judged)}",
+                ref=ref,
+                severity="low",
+                owner="alice",
+                due=datetime.now(UTC) + timedelta(1),
+            )
+        return judged[-1]
+
+    monkeypatch.setattr(decide, "judge", overtaken)
+    assert builder.acting("alice").promote(ref, "prepared").allowed
+    assert len(judged) == 5
+    assert len(judged[-1].dossier.findings) == 4
+
+
+def test_versions_of_other_models_do_not_overtake(builder: Builder) -> None:
     one, other = builder.plan("one"), builder.plan("other")
     with builder.database.read() as session:
         judged = judge(session, Ref.parse(one), "prepared", "alice")
