@@ -57,6 +57,7 @@ class PolicyBound(Event):
     digest: str
     action_on_failure: str
     params: Mapping[str, Any]
+    scope: Mapping[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from registry.domain.decision import Action
 from registry.domain.lifecycle import Lifecycle
 from registry.domain.names import check_name, did_you_mean
+from registry.domain.tiers import TIERS
 from registry.errors import BadName
 from registry.policy.checking import check_expressions
 from registry.policy.expressions import can_be_param
 from registry.policy.policies import WAIVER_DAYS, GateBinding, GatePolicy, Match, ParamValue
-from registry.policy.scopes import RISK_TIERS, SCOPE_FIELDS, BindingScope
+from registry.policy.scopes import SCOPE_FIELDS, BindingScope
 from registry.policy.validations import read_validations
 from registry.policy.yaml_nodes import Source
 
@@ -143,7 +144,7 @@ class Reader:
                 named = self._source.texts_of(entry, key)
                 texts = tuple(named)
                 for place in named.values() if key == "risk_tiers" else ():
-                    self._source.choice_of(place, "risk tier", RISK_TIERS)
+                    self._source.choice_of(place, "risk tier", TIERS)
             found[SCOPE_FIELDS[key]] = texts
         return BindingScope(**found)
 

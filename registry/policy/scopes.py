@@ -8,8 +8,6 @@ from typing import Any
 
 from registry.domain.dossier import Dossier
 
-RISK_TIERS = ("minimal", "limited", "high")
-
 # A scope's fields and their names in YAML and in the stored document.
 SCOPE_FIELDS = {
     "to": "to",

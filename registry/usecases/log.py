@@ -173,8 +173,13 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "actor-added": lambda e: f"first seen: {e['name']}",
     "lifecycle-published": lambda e: f"lifecycle {e['name']} in force ({short(e['digest'])})",
     "policy-published": lambda e: f"policy published ({short(e['digest'])})",
-    "policy-bound": lambda e: f"in force: {e['policy']} ({short(e['digest'])}), {e['action_on_failure']}",
-    "policy-unbound": lambda e: f"no longer in force: {e['policy']}",
+    "policy-bound": lambda e: (
+        f"in force: {e['policy']} ({short(e['digest'])}), {e['action_on_failure']}"
+        + (f", for {_pairs(e['scope'])}" if e["scope"] else "")
+    ),
+    "policy-unbound": lambda e: (
+        f"no longer in force: {e['policy']}" + (f": {e['reason']}" if e["reason"] else "")
+    ),
     "system-added": lambda e: f"system of risk tier {e['risk_tier']}, owner {e['owner']}",
     "dataset-added": lambda e: (
         f"{e['rows']:,} rows from {', '.join(e['parents']) or e['source']} ({short(e['digest'])})"

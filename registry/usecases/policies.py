@@ -18,9 +18,10 @@ from registry.domain.events import LifecyclePublished, PolicyBound, PolicyPublis
 from registry.domain.lifecycle import Lifecycle
 from registry.domain.names import check_name, did_you_mean
 from registry.domain.people import ADMIN
+from registry.domain.tiers import TIERS
 from registry.errors import BadDocument, BadInput, NotFound
 from registry.policy import GateBinding, GatePolicy, bind
-from registry.policy.scopes import RISK_TIERS, BindingScope
+from registry.policy.scopes import BindingScope
 from registry.policy.settings import read_settings
 from registry.storage.lifecycles import current_lifecycle, to_document
 from registry.storage.tables import BindingRow, LifecycleRow, PolicyRow
@@ -96,7 +97,12 @@ def bind_policy(work: UnitOfWork, binding: GateBinding, digest: str = "") -> Bin
     work.session.add(row)
     work.record(
         PolicyBound(
-            f"binding:{binding.name}", binding.policy, policy.digest, row.action, dict(binding.params)
+            f"binding:{binding.name}",
+            binding.policy,
+            policy.digest,
+            row.action,
+            dict(binding.params),
+            binding.scope.document,
         )
     )
     return row
@@ -178,5 +184,5 @@ def _check_scope(lifecycle: Lifecycle, scope: BindingScope) -> None:
     for stage in scope.origin:
         lifecycle.check_stage(stage)
     for tier in scope.risk_tiers:
-        if tier not in RISK_TIERS:
-            raise BadInput(f"there is no risk tier {tier!r}", hint=did_you_mean(tier, RISK_TIERS))
+        if tier not in TIERS:
+            raise BadInput(f"there is no risk tier {tier!r}", hint=did_you_mean(tier, TIERS))

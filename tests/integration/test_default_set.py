@@ -13,7 +13,7 @@ from integration.conftest import At, Databases
 from integration.found import DISCREET, EVERY_SLICE, FAIR, GOOD_EVALUATION, ROBUST, SAFE, Finding, document
 
 from registry.domain.decision import Action, Outcome
-from registry.policy.scopes import RISK_TIERS
+from registry.domain.tiers import TIERS
 
 ROAD = ("prepared", "designed", "trained", "evaluated", "deployed", "monitored", "retired")
 
@@ -27,7 +27,7 @@ def builder(databases: Databases, initialised: str, tmp_path: Path) -> Iterator[
     databases.drop(url)
 
 
-@pytest.mark.parametrize("tier", RISK_TIERS)
+@pytest.mark.parametrize("tier", TIERS)
 def test_each_tier_walks_from_planned_to_retired(builder: Builder, tier: str) -> None:
     ref = builder.plan("walker", system=f"{tier}-system", tier=tier)
     alice = builder.acting("alice")

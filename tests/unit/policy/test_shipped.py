@@ -11,9 +11,9 @@ import pytest
 
 from registry.cli.main import cli
 from registry.domain.decision import Action
+from registry.domain.tiers import TIERS
 from registry.extension.discovery import load_plugin
 from registry.policy import GatePolicy, Validation, check, shipped_lifecycle, shipped_policies
-from registry.policy.scopes import RISK_TIERS
 from registry.policy.shipped import shipped_texts
 from registry.policy.templates import fill, places_in
 from registry.usecases.policy_testing import try_policies
@@ -119,7 +119,7 @@ def test_what_is_asked_of_a_tier_is_asked_of_every_higher_one() -> None:
                 ),
                 default=-1,
             )
-            for tier in RISK_TIERS
+            for tier in TIERS
         ]
         if policy.name != "no-rejection":  # which `approvals` asks of the others
             assert actions == sorted(actions), policy.name
@@ -131,17 +131,17 @@ def test_no_two_bindings_of_a_policy_speak_of_the_same_tier() -> None:
             tier
             for binding in SHIPPED.bindings
             if binding.policy == policy.name
-            for tier in binding.scope.risk_tiers or RISK_TIERS
+            for tier in binding.scope.risk_tiers or TIERS
         ]
         assert len(tiers) == len(set(tiers)), policy.name
 
 
-@pytest.mark.parametrize("tier", RISK_TIERS)
+@pytest.mark.parametrize("tier", TIERS)
 def test_every_step_that_is_not_open_has_a_policy_that_denies(tier: str) -> None:
     denying = {
         binding.policy
         for binding in SHIPPED.bindings
-        if binding.action is Action.DENY and tier in (binding.scope.risk_tiers or RISK_TIERS)
+        if binding.action is Action.DENY and tier in (binding.scope.risk_tiers or TIERS)
     }
     for step in (step for step in LIFECYCLE.steps if not step.open):
         governing = {

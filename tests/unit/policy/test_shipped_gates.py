@@ -15,8 +15,8 @@ from unit.policy.whole import KINDS, METRICS, data, whole
 
 from registry.domain.decision import Action, Outcome, RuleResult, Verdict
 from registry.domain.dossier import Dossier
+from registry.domain.tiers import TIERS
 from registry.policy import GatePolicy, bind, decide, shipped_lifecycle, shipped_policies
-from registry.policy.scopes import RISK_TIERS
 
 LIFECYCLE = shipped_lifecycle()
 SHIPPED = shipped_policies()
@@ -42,7 +42,7 @@ def results(given: Dossier) -> dict[str, RuleResult]:
     return found
 
 
-@pytest.mark.parametrize("tier", RISK_TIERS)
+@pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize(("origin", "to"), GOVERNED + CHAMPION)
 def test_a_version_that_lacks_nothing_takes_every_step(origin: str, to: str, tier: str) -> None:
     verdict = gate(whole(origin, to, tier=tier))
@@ -53,9 +53,7 @@ def test_a_version_that_lacks_nothing_takes_every_step(origin: str, to: str, tie
 
 def test_a_higher_tier_is_asked_more_of() -> None:
     for origin, to in GOVERNED:
-        asked = [
-            {result.rule for result in gate(whole(origin, to, tier=tier)).results} for tier in RISK_TIERS
-        ]
+        asked = [{result.rule for result in gate(whole(origin, to, tier=tier)).results} for tier in TIERS]
         minimal = {rule.replace("no-rejection/", "approvals/") for rule in asked[0]}
         assert minimal <= asked[1] <= asked[2], (origin, to)
 
@@ -93,7 +91,7 @@ def test_a_plan_without_targets_is_told_how_to_plan() -> None:
     assert found.remedy == "phasegate model plan loans --system loans --target 'f1>=0.90'"
 
 
-@pytest.mark.parametrize("tier", RISK_TIERS)
+@pytest.mark.parametrize("tier", TIERS)
 def test_a_rejection_is_told_with_name_and_reason(tier: str) -> None:
     given = whole(tier=tier)
     no = replace(given.approvals[0], actor="ann", verdict="rejected", reason="too few women")
@@ -165,7 +163,7 @@ def test_no_shipped_rule_passes_on_what_is_missing(step: tuple[str, str], losses
             assert result.outcome in (Outcome.MISSING, Outcome.INSUFFICIENT), result
 
 
-@pytest.mark.parametrize("tier", RISK_TIERS)
+@pytest.mark.parametrize("tier", TIERS)
 def test_nothing_shipped_passes_on_an_empty_dossier(tier: str) -> None:
     for origin, to in GOVERNED:
         if to == "retired":
@@ -202,7 +200,7 @@ def test_one_thing_less_refuses(step: tuple[str, str], lost: dict[str, object], 
     assert {result.rule for result in verdict.blocking} == refusing
 
 
-@pytest.mark.parametrize("tier", RISK_TIERS)
+@pytest.mark.parametrize("tier", TIERS)
 def test_one_kind_of_evidence_less_refuses_wherever_a_denying_rule_names_it(tier: str) -> None:
     refused = set()
     for step in GOVERNED:
