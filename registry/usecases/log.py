@@ -128,6 +128,11 @@ def _day(text: str) -> str:
     return text[:10]
 
 
+def _scope(scope: Mapping[str, list[str]]) -> str:
+    """For whom a binding is: ` for risk tiers limited or high`; nothing if for all."""
+    return "".join(f" for {key.replace('_', ' ')} {' or '.join(names)}" for key, names in scope.items())
+
+
 def _decided(event: Mapping[str, Any]) -> str:
     if event["allowed"] and event["to"].startswith("@"):
         return f"allowed: {event['to']} while {event['origin']} (decision {event['decision']})"
@@ -174,8 +179,7 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "lifecycle-published": lambda e: f"lifecycle {e['name']} in force ({short(e['digest'])})",
     "policy-published": lambda e: f"policy published ({short(e['digest'])})",
     "policy-bound": lambda e: (
-        f"in force: {e['policy']} ({short(e['digest'])}), {e['action_on_failure']}"
-        + (f", for {_pairs(e['scope'])}" if e["scope"] else "")
+        f"in force: {e['policy']} ({short(e['digest'])}){_scope(e['scope'])}, {e['action_on_failure']}"
     ),
     "policy-unbound": lambda e: (
         f"no longer in force: {e['policy']}" + (f": {e['reason']}" if e["reason"] else "")
