@@ -343,7 +343,7 @@ class Registry:
 
     def decisions(self, ref: str) -> list[DecisionView]:
         with self._opened.read() as session:
-            return usecases.look.decisions(session, find.ref(session, ref))
+            return usecases.look_decisions.decisions(session, find.ref(session, ref))
 
     def approve(self, ref: str, to: str, reason: str = "", *, on_behalf_of: str = "") -> None:
         """Say yes to a version's step, for what it is now; for somebody who lends the role, if named."""
@@ -360,15 +360,15 @@ class Registry:
 
     def approvals(self, ref: str) -> list[ApprovalView]:
         with self._opened.read() as session:
-            return usecases.look.approvals(session, find.ref(session, ref))
+            return usecases.look_decisions.approvals(session, find.ref(session, ref))
 
     def policies(self) -> list[PolicyView]:
         with self._opened.read() as session:
-            return usecases.look.policies(session)
+            return usecases.policy_views.policies(session)
 
     def policy(self, name: str) -> PolicyView:
         with self._opened.read() as session:
-            return usecases.look.policies(session, name)[0]
+            return usecases.policy_views.policies(session, name)[0]
 
     def check_policies(self, source: str | Path) -> list[BadDocument]:
         """Every problem of a policy file, typed against what a gate sees."""
@@ -428,11 +428,11 @@ class Registry:
         with self._opened.read() as session:
             if "@" in about:
                 about = str(find.ref(session, about))
-            return usecases.look.runs(session, about=about, state=state, limit=limit)
+            return usecases.look_runs.runs(session, about=about, state=state, limit=limit)
 
     def run_of(self, number: int) -> RunView:
         with self._opened.read() as session:
-            return usecases.look.run(session, number)
+            return usecases.look_runs.run(session, number)
 
     def evidence_of(self, run: int) -> list[EvidenceView]:
         """Evidence that a run made."""
@@ -459,11 +459,11 @@ class Registry:
 
     def deployments(self, ref: str | None = None) -> list[DeploymentView]:
         with self._opened.read() as session:
-            return usecases.look.deployments(session, find.ref(session, ref) if ref else None)
+            return usecases.look_runs.deployments(session, find.ref(session, ref) if ref else None)
 
     def deployment(self, number: int) -> DeploymentView:
         with self._opened.read() as session:
-            return usecases.look.deployment(session, number)
+            return usecases.look_runs.deployment(session, number)
 
     def healthy(self, deployment: int) -> bool:
         """Whether a deployment answers now."""

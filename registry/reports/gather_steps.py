@@ -14,7 +14,6 @@ from registry.reports.facts import DecisionRecord, NextStep, TimelineEntry
 from registry.reports.oversight import Registration, TargetRecord
 from registry.storage.dossiers import measured_by
 from registry.storage.lifecycles import current_lifecycle
-from registry.usecases import look
 from registry.usecases.decide import judge
 from registry.usecases.views import EntryView
 
@@ -59,7 +58,7 @@ def decisions_on(session: Session, ref: Ref, entries: Entries) -> tuple[Decision
             actor=found.actor,
             at=found.at,
         )
-        for found in look.decisions(session, ref)
+        for found in look_decisions.decisions(session, ref)
     )
 
 

@@ -10,14 +10,14 @@ from registry.domain.dossier import Dossier
 from registry.domain.references import Ref
 from registry.reports.entries import Entries
 from registry.reports.facts import DataRecord, DeploymentRecord, EvidenceRecord, RunRecord, Standing
-from registry.usecases import look
+from registry.usecases import look, look_runs
 from registry.usecases.views import DatasetView, EntryView, EvidenceView, RunView
 
 
 def runs_of(session: Session, happened: Sequence[EntryView]) -> list[RunView]:
     """Every run for the version, its data and what they were made from."""
     asked = [entry.subject.partition(":")[2] for entry in happened if entry.action == "run-queued"]
-    return [look.run(session, int(number)) for number in asked]
+    return [look_runs.run(session, int(number)) for number in asked]
 
 
 def evidence_of(
@@ -107,7 +107,7 @@ def run_record(session: Session, run: RunView, entries: Entries) -> RunRecord:
         inputs=run.inputs,
         outputs=run.outputs,
         entry=entries.of(f"run:{run.id}", "run-queued"),
-        curves=look.curves(session, run.id),
+        curves=look_runs.curves(session, run.id),
     )
 
 
@@ -125,5 +125,5 @@ def deployments_of(session: Session, ref: Ref, entries: Entries) -> tuple[Deploy
             stopped_at=found.stopped_at,
             entry=entries.of(f"deployment:{found.id}", "deployment-started"),
         )
-        for found in look.deployments(session, ref)
+        for found in look_runs.deployments(session, ref)
     )

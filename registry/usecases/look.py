@@ -10,41 +10,25 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from registry.domain.lifecycle import Lifecycle
-from registry.domain.names import did_you_mean
 from registry.domain.references import Ref
-from registry.errors import NotFound
 from registry.storage import find
-from registry.storage.dossiers import find_words
 from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables import (
     AliasRow,
-    BindingRow,
     Dataset,
     DatasetParent,
     DatasetVersion,
-    DecisionRow,
-    Deployment,
     EvidenceRow,
     Model,
-    PolicyRow,
     Run,
-    RunInput,
-    RunMetric,
-    RunOutput,
     System,
     Version,
     VersionData,
 )
-from registry.storage.tables.base import now
 from registry.usecases.tiers import tier_bases
 from registry.usecases.views import (
-    ApprovalView,
     DatasetView,
-    DecisionView,
-    DeploymentView,
     EvidenceView,
-    PolicyView,
-    RunView,
     SystemView,
     VersionView,
 )
@@ -234,212 +218,6 @@ def _evidence(session: Session, which: ColumnElement[bool]) -> list[EvidenceView
             valid_until=row.valid_until,
         )
         for row in session.scalars(select(EvidenceRow).where(which).order_by(EvidenceRow.id))
-    ]
-
-
-def runs(session: Session, *, about: str = "", state: str = "", limit: int = 0) -> list[RunView]:
-    """Runs, newest first; `about` is the reference of a version or dataset."""
-    rows = list(session.scalars(select(Run).order_by(Run.id.desc())))
-    subjects = _subjects(session)
-    names = find.actor_names(session)
-    found = [
-        _run(row, subjects[row.id], names, {}, {}, {})
-        for row in rows
-        if about in ("", subjects[row.id].partition(":")[2]) and state in ("", row.state)
-    ]
-    return found[:limit] if limit else found
-
-
-def run(session: Session, number: int) -> RunView:
-    """One run, with inputs, outputs and the last value of each metric."""
-    row = find.run(session, number)
-    inputs = session.execute(select(RunInput.role, RunInput.ref).where(RunInput.run_id == number))
-    outputs = session.execute(select(RunOutput.name, RunOutput.ref).where(RunOutput.run_id == number))
-    metrics = session.execute(
-        select(RunMetric.name, RunMetric.value).where(RunMetric.run_id == number).order_by(RunMetric.seq)
-    )
-    return _run(
-        row,
-        _subjects(session)[number],
-        find.actor_names(session),
-        dict(inputs.all()),
-        dict(outputs.all()),
-        dict(metrics.all()),
-    )
-
-
-def curves(session: Session, number: int) -> dict[str, list[tuple[int, float]]]:
-    """A run's metrics by name: (step, value) in order."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    rows = session.execute(
-        select(RunMetric.name, RunMetric.step, RunMetric.value)
-        .where(RunMetric.run_id == number)
-        .order_by(RunMetric.seq)
-    )
-    for name, step, value in rows:
-        found.setdefault(name, []).append((step, value))
-    return found
-
-
-def _subjects(session: Session) -> dict[int, str]:
-    """Run -> `model:loans/1` or `dataset:loans/1`."""
-    of_models = session.execute(
-        select(Run.id, Model.name, Version.number)
-        .join(Version, Version.id == Run.version_id)
-        .join(Model, Model.id == Version.model_id)
-    )
-    of_datasets = session.execute(
-        select(Run.id, Dataset.name, DatasetVersion.number)
-        .join(DatasetVersion, DatasetVersion.id == Run.dataset_version_id)
-        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-    )
-    subjects = {id: f"model:{name}/{number}" for id, name, number in of_models}
-    subjects.update({id: f"dataset:{name}/{number}" for id, name, number in of_datasets})
-    return subjects
-
-
-def _run(
-    row: Run,
-    subject: str,
-    names: dict[int, str],
-    inputs: dict[str, str],
-    outputs: dict[str, str],
-    metrics: dict[str, float],
-) -> RunView:
-    return RunView(
-        id=row.id,
-        plugin=row.plugin,
-        plugin_version=row.plugin_version,
-        kind=row.kind,
-        about=subject.partition(":")[2],
-        state=row.state,
-        reason=row.reason,
-        engine=row.engine,
-        config=row.config,
-        seed=row.seed,
-        environment=row.environment,
-        inputs=inputs,
-        outputs=outputs,
-        metrics=metrics,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        created_by=names[row.created_by],
-    )
-
-
-def policies(session: Session, name: str = "") -> list[PolicyView]:
-    """The newest version of every policy, or of the one of a name.
-
-    Raises:
-        NotFound: No such policy.
-    """
-    newest = select(func.max(PolicyRow.id)).group_by(PolicyRow.name)
-    rows = list(session.scalars(select(PolicyRow).where(PolicyRow.id.in_(newest)).order_by(PolicyRow.name)))
-    if name:
-        known = [row.name for row in rows]
-        if name not in known:
-            raise NotFound(f"there is no policy {name!r}", hint=did_you_mean(name, known))
-        rows = [rows[known.index(name)]]
-    in_force: dict[int, dict[str, str]] = {}
-    for binding in session.scalars(select(BindingRow).where(BindingRow.in_force.is_not(None))):
-        in_force.setdefault(binding.policy_id, {})[binding.name] = binding.action
-    return [
-        PolicyView(
-            name=row.name,
-            digest=row.digest,
-            title=row.document["metadata"].get("title", ""),
-            stages=list(row.document["match"].get("to", [])),
-            rules=[rule["id"] for rule in row.document["validations"]],
-            bindings=in_force.get(row.id, {}),
-            document=row.document,
-            created_at=row.created_at,
-        )
-        for row in rows
-    ]
-
-
-def deployments(session: Session, ref: Ref | None = None) -> list[DeploymentView]:
-    """All deployments, or those of one version."""
-    query = (
-        select(Deployment, Model.name, Version.number)
-        .join(Version, Version.id == Deployment.version_id)
-        .join(Model, Model.id == Version.model_id)
-        .order_by(Deployment.id)
-    )
-    found = []
-    for row, name, number in session.execute(query):
-        if ref is None or Ref(name, number) == ref:
-            found.append(
-                DeploymentView(
-                    id=row.id,
-                    version=f"{name}/{number}",
-                    target=row.target,
-                    endpoint=row.endpoint,
-                    state=row.state,
-                    plugin=row.plugin,
-                    run=row.run_id,
-                    artifact=row.artifact_digest,
-                    created_at=row.created_at,
-                    stopped_at=row.stopped_at,
-                )
-            )
-    return found
-
-
-def deployment(session: Session, number: int) -> DeploymentView:
-    """One deployment.
-
-    Raises:
-        NotFound: There is none of that number.
-    """
-    for found in deployments(session):
-        if found.id == number:
-            return found
-    raise NotFound(f"there is no deployment {number}", hint="phasegate deployment list")
-
-
-def decisions(session: Session, ref: Ref) -> list[DecisionView]:
-    """Every decision on a version, oldest first."""
-    version_id = find.version(session, ref).id
-    names = find.actor_names(session)
-    rows = session.scalars(
-        select(DecisionRow).where(DecisionRow.version_id == version_id).order_by(DecisionRow.id)
-    )
-    return [
-        DecisionView(
-            id=row.id,
-            ref=str(ref),
-            origin=row.from_stage,
-            to=row.to_stage,
-            allowed=row.allowed,
-            reason=row.reason,
-            digest=row.digest,
-            results=list(row.results),
-            at=row.created_at,
-            actor=names[row.created_by],
-        )
-        for row in rows
-    ]
-
-
-def approvals(session: Session, ref: Ref) -> list[ApprovalView]:
-    """Everybody's word on a version, oldest first, and what has changed since it was given."""
-    row = find.version(session, ref)
-    return [
-        ApprovalView(
-            to=given.to,
-            verdict=given.verdict,
-            reason=given.reason,
-            actor=given.actor,
-            at=given.at,
-            digest=digest,
-            current=given.current,
-            on_behalf_of=given.on_behalf_of,
-            independent=given.independent,
-            changed=list(given.changed),
-        )
-        for digest, given in find_words(session, row, str(ref), now())
     ]
 
 

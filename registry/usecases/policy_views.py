@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from registry.domain.names import did_you_mean
@@ -39,6 +39,37 @@ class BindingView:
     scope: Mapping[str, list[str]]
     bound_at: datetime
     bound_by: str
+
+
+def policies(session: Session, name: str = "") -> list[PolicyView]:
+    """The newest version of every policy, or of the one of a name.
+
+    Raises:
+        NotFound: No such policy.
+    """
+    newest = select(func.max(PolicyRow.id)).group_by(PolicyRow.name)
+    rows = list(session.scalars(select(PolicyRow).where(PolicyRow.id.in_(newest)).order_by(PolicyRow.name)))
+    if name:
+        known = [row.name for row in rows]
+        if name not in known:
+            raise NotFound(f"there is no policy {name!r}", hint=did_you_mean(name, known))
+        rows = [rows[known.index(name)]]
+    in_force: dict[int, dict[str, str]] = {}
+    for binding in session.scalars(select(BindingRow).where(BindingRow.in_force.is_not(None))):
+        in_force.setdefault(binding.policy_id, {})[binding.name] = binding.action
+    return [
+        PolicyView(
+            name=row.name,
+            digest=row.digest,
+            title=row.document["metadata"].get("title", ""),
+            stages=list(row.document["match"].get("to", [])),
+            rules=[rule["id"] for rule in row.document["validations"]],
+            bindings=in_force.get(row.id, {}),
+            document=row.document,
+            created_at=row.created_at,
+        )
+        for row in rows
+    ]
 
 
 def split_reference(reference: str) -> tuple[str, str]:
