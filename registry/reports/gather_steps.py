@@ -14,6 +14,7 @@ from registry.reports.facts import DecisionRecord, NextStep, TimelineEntry
 from registry.reports.oversight import Registration, TargetRecord
 from registry.storage.dossiers import measured_by
 from registry.storage.lifecycles import current_lifecycle
+from registry.usecases import look_decisions
 from registry.usecases.decide import judge
 from registry.usecases.views import EntryView
 
