@@ -38,8 +38,15 @@ def test_the_tree_holds_what_users_were_promised() -> None:
     init | demo | doctor | system add | system list | system show | dataset add | dataset list | dataset show
     | model plan | model data | model design | model list | model show | model history | run | runs list
     | runs show | runs logs | runs cancel | runs resume | gate explain | promote | approve | reject
-    | policy list | policy show | policy check | deployment list | deployment show | deployment stop
-    | audit log | audit verify | report | plugin list | plugin show | db upgrade | completion
+    | policy list | policy show | policy check | policy test | policy publish | policy bind | policy unbind
+    | policy replay | model alias | people list | people show | people grant | people revoke | people delegate
+    | people undelegate | people group add | people group join | people group leave | waive | waiver list
+    | waiver show | waiver approve | waiver reject | waiver revoke | finding add | finding list | finding show
+    | finding close | risk add | risk list | risk show | risk change | risk accept | risk close
+    | system assess | system questions | sign | key make | key trust | key list | key distrust | key check
+    | deployment list | deployment show | deployment stop | audit log | audit verify | audit key
+    | audit checkpoint | audit witness | audit prove | audit verifier | audit erase | report | plugin list
+    | plugin show | db upgrade | completion
     """
     assert {tuple(words.split()) for words in promised.split("|")} <= LEAVES.keys()
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import pytest
 from unit.policy.removing import removals
 
 from registry.domain.decision import Outcome
@@ -21,9 +20,6 @@ from registry.policy.templates import name_of
 from registry.policy.view import View
 
 POLICIES = Path(__file__).resolve().parents[3] / "policies"
-pytestmark = pytest.mark.skipif(
-    not (POLICIES / "cases").is_dir(), reason="the default policies have no cases"
-)
 
 
 @lru_cache
