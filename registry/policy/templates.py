@@ -29,13 +29,15 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def values_for(dossier: Dossier, item: Item | None) -> dict[str, str]:
-    """What the places stand for."""
+    """What the places stand for; without an item, what people write in its place: `DATASET/N`."""
     subject = dossier.subject
     values = {
         "version": subject.ref,
         "model": subject.model,
         "system": subject.system.name,
         "to": dossier.to,
+        "item": "DATASET/N",
+        "role": "ROLE",
     }
     if item is not None:
         values["item"] = name_of(item)

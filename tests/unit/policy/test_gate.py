@@ -160,6 +160,13 @@ def test_nothing_holds_of_an_empty_collection(collection: str, expression: str) 
 # -- per item -----------------------------------------------------------------------------------
 
 
+def test_without_an_item_the_command_says_what_to_write_in_its_place() -> None:
+    nothing = replace(GATE, data={})
+    result = judge_one("item.rows > 0", nothing, each="data", remedy="phasegate run profile {item}")
+    assert result.outcome is Outcome.MISSING
+    assert result.remedy == "phasegate run profile DATASET/N"
+
+
 def test_a_rule_per_item_is_judged_for_each() -> None:
     results = judge(
         "item.evidence['check.pii'].metrics['findings'] == 0.0 && role != ''",
