@@ -235,6 +235,12 @@ class Registry:
             usecases.systems.add_system(work, name, purpose=purpose, risk_tier=risk_tier, **more)
         return self.system(name)
 
+    def change_system(self, name: str, **changes: Any) -> SystemView:
+        """Say otherwise whom a system affects and the like; `changes` as `usecases.systems.change_system`."""
+        with self._opened.write() as work:
+            usecases.systems.change_system(work, name, **changes)
+        return self.system(name)
+
     def systems(self) -> list[SystemView]:
         with self._opened.read() as session:
             return usecases.look.systems(session)

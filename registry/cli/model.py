@@ -40,6 +40,7 @@ def model() -> None:
 )
 @click.option("--data", multiple=True, metavar="ROLE=DATASET/N", help="Its data, by role; repeatable.")
 @click.option("--budget-hours", type=float, help="Hours of computing that it may take.")
+@click.option("--tag", "tags", multiple=True, help="A word that bindings of policies can name; repeatable.")
 @with_shell
 def plan(
     shell: Shell,
@@ -50,6 +51,7 @@ def plan(
     targets: tuple[str, ...],
     data: tuple[str, ...],
     budget_hours: float | None,
+    tags: tuple[str, ...],
 ) -> None:
     """Plan the next version of model NAME, with targets fixed before anything is evaluated."""
     made = shell.registry().plan(
@@ -60,6 +62,7 @@ def plan(
         targets=targets,
         data=pairs(data, "ROLE=DATASET/N"),
         budget_hours=budget_hours,
+        tags=tags,
     )
 
     def say() -> None:

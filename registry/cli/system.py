@@ -31,6 +31,7 @@ def system() -> None:
     "--prohibited-use", "prohibited", multiple=True, help="What it must not be used for; repeatable."
 )
 @click.option("--oversight", default="", help="How people watch and stop it.")
+@click.option("--tag", "tags", multiple=True, help="A word that bindings of policies can name; repeatable.")
 @with_shell
 def add(
     shell: Shell,
@@ -41,6 +42,7 @@ def add(
     affected: tuple[str, ...],
     prohibited: tuple[str, ...],
     oversight: str,
+    tags: tuple[str, ...],
 ) -> None:
     """Record a system."""
     made = shell.registry().add_system(
@@ -51,8 +53,48 @@ def add(
         affected_groups=affected,
         prohibited_uses=prohibited,
         oversight=oversight,
+        tags=tags,
     )
     shell.answer(made, lambda: click.echo(f"Added system {made.name}, risk tier {made.risk_tier}."))
+
+
+@system.command(
+    epilog=example("phasegate system change lending --affected-group women --affected-group men --as dana")
+)
+@click.argument("name")
+@click.option("--owner", help="Who answers for it.")
+@click.option(
+    "--affected-group", "affected", multiple=True, help="People that it affects, all of them; repeatable."
+)
+@click.option(
+    "--prohibited-use", "prohibited", multiple=True, help="What it must not be used for, all; repeatable."
+)
+@click.option("--oversight", help="How people watch and stop it.")
+@click.option("--tag", "tags", multiple=True, help="Words that bindings can name, all; repeatable.")
+@with_shell
+def change(
+    shell: Shell,
+    name: str,
+    owner: str | None,
+    affected: tuple[str, ...],
+    prohibited: tuple[str, ...],
+    oversight: str | None,
+    tags: tuple[str, ...],
+) -> None:
+    """Say otherwise whom a system affects and the like: its owner may, or an admin.
+
+    What is not named stays. Its purpose stays, too: another purpose is another system; its tier comes from
+    `system assess`. Approvals that were given before go stale.
+    """
+    made = shell.registry().change_system(
+        name,
+        owner=owner,
+        affected_groups=affected or None,
+        prohibited_uses=prohibited or None,
+        oversight=oversight,
+        tags=tags or None,
+    )
+    shell.answer(made, lambda: click.echo(f"Changed system {made.name}."))
 
 
 @system.command("list", epilog=example("phasegate system list"))
@@ -81,6 +123,7 @@ def show(shell: Shell, name: str) -> None:
                 "affected groups": found.affected_groups,
                 "prohibited uses": found.prohibited_uses,
                 "oversight": found.oversight,
+                "tags": found.tags,
                 "models": found.models,
                 "added": f"{found.created_at:%Y-%m-%d} by {found.created_by}",
             }

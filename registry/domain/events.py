@@ -73,6 +73,13 @@ class SystemAdded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SystemChanged(Event):
+    """What is said of a system is said otherwise; `changed` names what."""
+
+    changed: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetAdded(Event):
     digest: str
     rows: int

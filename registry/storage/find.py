@@ -51,13 +51,14 @@ _ALIASES = (
 )
 
 
-def system(session: Session, name: str) -> System:
-    """A system by name.
+def system(session: Session, name: str, *, lock: bool = False) -> System:
+    """A system by name; locked until the transaction ends if asked.
 
     Raises:
         NotFound: There is none; the nearest name is in the hint.
     """
-    row = session.scalar(select(System).where(System.name == name))
+    query = select(System).where(System.name == name)
+    row = session.scalar(query.with_for_update() if lock else query)
     if row is None:
         raise NotFound(
             f"there is no system {name!r}", hint=_near(session, name, System, "phasegate system add NAME")

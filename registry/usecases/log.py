@@ -185,6 +185,7 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f"no longer in force: {e['policy']}" + (f": {e['reason']}" if e["reason"] else "")
     ),
     "system-added": lambda e: f"system of risk tier {e['risk_tier']}, owner {e['owner']}",
+    "system-changed": lambda e: f"changed: {', '.join(key.replace('_', ' ') for key in e['changed'])}",
     "dataset-added": lambda e: (
         f"{e['rows']:,} rows from {', '.join(e['parents']) or e['source']} ({short(e['digest'])})"
     ),

@@ -53,6 +53,7 @@ def systems(session: Session, name: str | None = None) -> list[SystemView]:
             affected_groups=row.affected_groups,
             prohibited_uses=row.prohibited_uses,
             oversight=row.oversight,
+            tags=row.tags or [],
             models=models[row.id],
             created_at=row.created_at,
             created_by=names[row.created_by],

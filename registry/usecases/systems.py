@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from registry.domain.events import SystemAdded
+from registry.domain.events import SystemAdded, SystemChanged
 from registry.domain.names import check_name
+from registry.domain.people import ADMIN
 from registry.domain.tiers import check_tier
 from registry.errors import AlreadyExists, BadInput
+from registry.storage import find
 from registry.storage.tables import System
 from registry.storage.unit_of_work import UnitOfWork
 
@@ -55,4 +57,49 @@ def add_system(
     )
     work.session.add(system)
     work.record(SystemAdded(f"system:{name}", risk_tier, system.owner))
+    return system
+
+
+def change_system(
+    work: UnitOfWork,
+    name: str,
+    *,
+    owner: str | None = None,
+    affected_groups: Sequence[str] | None = None,
+    prohibited_uses: Sequence[str] | None = None,
+    oversight: str | None = None,
+    tags: Sequence[str] | None = None,
+) -> System:
+    """Say otherwise whom a system affects, what it must not be used for, who answers for it.
+
+    Its purpose stays: another purpose is another system. Its tier comes from assessments. What is None
+    stays as it is, what is empty is taken away. Approvals that were given before go stale.
+
+    Raises:
+        NotFound: No such system.
+        NotPermitted: The actor is neither its owner nor an admin.
+        BadInput: Nothing would change, or nobody would answer for it.
+    """
+    system = find.system(work.session, name, lock=True)
+    if work.actor.name != system.owner:
+        work.require(ADMIN, f"change a system that {system.owner} answers for")
+    if owner is not None:
+        check_name(owner, "the owner's name")
+    given = {
+        "owner": owner,
+        "affected_groups": None if affected_groups is None else list(affected_groups),
+        "prohibited_uses": None if prohibited_uses is None else list(prohibited_uses),
+        "oversight": None if oversight is None else oversight.strip(),
+        "tags": None if tags is None else sorted({check_name(tag, "the tag") for tag in tags}),
+    }
+    changed = {
+        key: value
+        for key, value in given.items()
+        if value is not None and value != (getattr(system, key) or type(value)())
+    }
+    if not changed:
+        raise BadInput(f"nothing of system {name!r} would change", hint=f"phasegate system show {name}")
+    for key, value in changed.items():
+        setattr(system, key, value)
+    work.record(SystemChanged(f"system:{name}", sorted(changed)))
     return system

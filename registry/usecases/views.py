@@ -19,6 +19,7 @@ class SystemView:
     affected_groups: list[str]
     prohibited_uses: list[str]
     oversight: str
+    tags: list[str]
     models: list[str]
     created_at: datetime
     created_by: str

@@ -46,6 +46,7 @@ REGISTRY = {
     "approvals": "ref",
     "approve": "ref to reason on_behalf_of",
     "cancel": "number",
+    "change_system": "name **changes",
     "check": "",
     "check_policies": "source",
     "close": "",

@@ -36,13 +36,17 @@ def basis_of(
     An approval that was given on another basis has gone stale, and the parts that differ say why.
 
     Args:
-        version: What is approved.
+        version: What is approved, with its model and system.
         data: Its data by role.
         about: Current evidence about the version.
         about_data: Current evidence by the data's digest.
     """
+    system = version.model.system
     return {
         "stage": version.stage,
+        "system": digest_of(
+            [system.risk_tier, system.owner, system.affected_groups, system.prohibited_uses, system.oversight]
+        ),
         "plan": digest_of(version.plan),
         "design": digest_of(version.design),
         "artifact": version.artifact_digest or "",
