@@ -30,7 +30,8 @@ def show(value: Any, *, digits: int = 4) -> str:
 def show_apart(value: Any, limit: Any) -> tuple[str, str]:
     """A value and the limit that it missed, with as many digits as it takes to tell them apart."""
     texts = show(value), show(limit)
-    if texts[0] == texts[1] and value != limit:
+    # A number that a fact holds as text is no other number for that.
+    if texts[0] == texts[1] and type(value) is type(limit) and value != limit:
         return show(value, digits=17), show(limit, digits=17)
     return texts
 

@@ -43,7 +43,8 @@ def test_the_tree_holds_what_users_were_promised() -> None:
     | people undelegate | people group add | people group join | people group leave | waive | waiver list
     | waiver show | waiver approve | waiver reject | waiver revoke | finding add | finding list | finding show
     | finding close | risk add | risk list | risk show | risk change | risk accept | risk close
-    | system change | system assess | system questions | sign | key make | key trust | key list | key distrust | key check
+    | system change | system assess | system questions | sign | key make | key trust | key list
+    | key distrust | key check
     | deployment list | deployment show | deployment stop | audit log | audit verify | audit key
     | audit checkpoint | audit witness | audit prove | audit verifier | audit erase | report | plugin list
     | plugin show | db upgrade | completion

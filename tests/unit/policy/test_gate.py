@@ -56,6 +56,15 @@ def test_a_value_just_above_its_limit_is_told_apart() -> None:
     assert (result.value, result.limit) == ("0.10000001", "0.10000000000000001")
 
 
+def test_a_number_in_words_is_no_other_number() -> None:
+    given = samples.with_evidence(GATE, "check.bias", facts={"threshold": "0.35"})
+    fact = "evidence['check.bias'].facts['threshold']"
+    result = judge_one(
+        f"double({fact}) <= params.most", given, params={"most": 0.35}, value=fact, limit="params.most"
+    )
+    assert (result.value, result.limit) == ("0.35", "0.35")
+
+
 def test_a_message_may_be_an_expression_and_falls_back_when_it_fails() -> None:
     told = judge_one("to == ''", message_expression="'it goes to ' + to")
     assert told.message == "it goes to deployed"
