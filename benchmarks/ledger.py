@@ -33,7 +33,7 @@ from registry.storage.database import Database
 from registry.storage.ledger_nodes import consistency_proof, inclusion_proof, read_tree, root_at
 from registry.storage.tables import AliasRow, LedgerEntry
 from registry.usecases.audit import verify
-from registry.usecases.replaying import Replaying
+from registry.usecases.ledger_replay import Replaying
 
 _KEY = SigningKey.generate("bench.example/ledger", Kind.LOG)
 _BATCH = 1000

@@ -12,8 +12,8 @@ from registry.api.opened import Opened
 if TYPE_CHECKING:
     from registry.policy import GateBinding
     from registry.usecases.policy_publishing import Published
+    from registry.usecases.policy_replay import ReplayedDecision
     from registry.usecases.policy_views import BindingView
-    from registry.usecases.replay import ReplayedDecision
     from registry.usecases.views import EntryView, PolicyView
 
 
@@ -88,7 +88,7 @@ class GateApi:
         self, file: str | Path, *, since: datetime | None = None, policy: str = "", only: bool = False
     ) -> list[ReplayedDecision]:
         """Ask a file's policies about every recorded decision; changes nothing."""
-        from registry.usecases.replay import replay
+        from registry.usecases.policy_replay import replay
 
         with self._opened.read() as session:
             return replay(session, Path(file), since=since, policy=policy, only=only)

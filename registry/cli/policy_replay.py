@@ -12,7 +12,7 @@ from registry.cli.shell import Shell, example, with_shell
 from registry.cli.times import TIME, read_time
 
 if TYPE_CHECKING:
-    from registry.usecases.replay import ReplayedDecision
+    from registry.usecases.policy_replay import ReplayedDecision
 
 
 @click.command(epilog=example("phasegate policy replay fairness.yaml --since 2026-01-01T00:00Z"))

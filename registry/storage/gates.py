@@ -72,11 +72,6 @@ def in_force(session: Session) -> InForce:
     return InForce(row.clock or now(), row.size, known[1], known[2])
 
 
-def bound_policies(session: Session) -> tuple[BoundPolicy, ...]:
-    """Every policy in force, in the order in which they were bound."""
-    return in_force(session).policies
-
-
 def _bound(connection: Connection) -> tuple[BoundPolicy, ...]:
     since = _since(connection)
     return tuple(

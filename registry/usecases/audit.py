@@ -17,7 +17,7 @@ from registry.storage.database import Database
 from registry.storage.row_digests import live_rows
 from registry.storage.tables import Artifact, Base, Run
 from registry.usecases.checkpoints import Exported, compare_checkpoints
-from registry.usecases.replaying import Replaying
+from registry.usecases.ledger_replay import Replaying
 from registry.usecases.signing import envelope_problems
 
 _BATCH = 5000

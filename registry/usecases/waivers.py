@@ -14,7 +14,7 @@ from registry.errors import BadInput, Conflict, NotFound
 from registry.policy import GatePolicy, Validation
 from registry.storage import find
 from registry.storage.dossiers import targets_of
-from registry.storage.gates import bound_policies
+from registry.storage.gates import in_force
 from registry.storage.tables import WaiverRow
 from registry.storage.unit_of_work import UnitOfWork
 from registry.usecases.independence import see_that_others_decide, speaking_as
@@ -179,7 +179,7 @@ def _policies_with(work: UnitOfWork, rule: str, subject: Subject) -> list[GatePo
     found = _RULE.match(rule)
     if found is None:
         raise BadInput(f"{rule!r} names no rule", hint="write POLICY/VALIDATION, or POLICY/VALIDATION[ITEM]")
-    policies = [bound.policy for bound in reversed(bound_policies(work.session))]
+    policies = [bound.policy for bound in reversed(in_force(work.session).policies)]
     having = []
     for policy in policies:
         for validation in policy.validations:

@@ -16,7 +16,7 @@ from registry.storage.ledger_reading import BATCH
 from registry.storage.row_digests import live_rows
 from registry.storage.tables import Base
 from registry.storage.tables.base import row_digest, row_key
-from registry.usecases import replaying
+from registry.usecases import ledger_replay
 from registry.usecases.audit import Audit
 
 SIZE = 2 * BATCH + 77
@@ -46,7 +46,7 @@ def long(
 ) -> Iterator[Builder]:
     """A copy of a registry whose ledger has more than two batches."""
     if request.param == "with others":
-        monkeypatch.setattr(replaying, "_LONG", 1)
+        monkeypatch.setattr(ledger_replay, "_LONG", 1)
         monkeypatch.setattr("os.cpu_count", lambda: 2)
     url = databases.copy(long_url)
     with Builder(tmp_path_factory.mktemp("home"), url) as builder:

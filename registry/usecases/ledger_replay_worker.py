@@ -7,7 +7,7 @@ import marshal
 import sys
 
 from registry.storage.database import Database
-from registry.usecases.replaying import replay_part
+from registry.usecases.ledger_replay import replay_part
 
 
 def main() -> None:

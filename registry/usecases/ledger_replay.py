@@ -237,7 +237,7 @@ def _ranges(size: int, parts: int) -> list[tuple[int, int]]:
 
 def _start(database: Database, first: int, end: int) -> subprocess.Popen[bytes]:
     worker = subprocess.Popen(
-        [sys.executable, "-P", "-m", "registry.usecases.replay_worker"],
+        [sys.executable, "-P", "-m", "registry.usecases.ledger_replay_worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
