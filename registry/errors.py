@@ -19,6 +19,7 @@ RegistryError
 ├── NotPermitted                exit 1   the actor has not the role for it, or may not judge their own work
 ├── RunFailed                   exit 3   a plugin's run did not succeed
 ├── Cancelled                   exit 3   a run was cancelled
+├── Preempted                   exit 3   a run's machine asked it to end; it saved its work first
 ├── IntegrityViolated           exit 4   bytes, rows or ledger disagree
 └── Defect                      exit 70  a fault of ours
 
@@ -148,6 +149,11 @@ class RunFailed(RegistryError):
 
 class Cancelled(RegistryError):
     code = "cancelled"
+    exit_code = 3
+
+
+class Preempted(RegistryError):
+    code = "preempted"
     exit_code = 3
 
 

@@ -1,101 +1,116 @@
-"""What a training run says of itself: losses, machine, weights, and where it left the design."""
+"""What a training with torch says of itself: evidence made from what was done, not from what was asked."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from registry.plugins.train.labelled import LabelledTexts
-from registry.plugins.train.loss import reweighing
-from registry.plugins.train.options import ARCHITECTURE, TrainConfig
+from registry.extension import Evidence, PluginConfig, RunContext
+from registry.plugins.train.engine.loop import Fitted
+from registry.plugins.train.engine.options import TorchConfig
+from registry.plugins.train.engine.task import Task
+from registry.plugins.train.engine.watch import ALARMS, WELL_BELOW
+from registry.plugins.train.label_audit import audit_labels, keep, without_texts
+from registry.plugins.train.parity import parity
+from registry.plugins.train.provenance import determinism, environment, learned_from, packages
 
-if TYPE_CHECKING:
-    from registry.plugins.train.trainer import WeightedTrainer
 
-# Converged: the last epoch's loss is at most this share of the first step's and of the uninformed loss.
-WELL_BELOW = 0.9
+def account(
+    ctx: RunContext,
+    config: TorchConfig,
+    task: Task,
+    fitted: Fitted,
+    artifact: Path,
+    *,
+    designed: Sequence[str],
+    seconds: float,
+) -> Evidence:
+    """Evidence about a training that came to its end.
 
-
-def losses(trainer: WeightedTrainer, uninformed: float) -> dict[str, float]:
-    """First and last loss; the last is the mean over the last epoch's steps, of weighted rows as trained."""
-    first = next(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
-    final = losses_by_epoch(trainer)[-1]
-    metrics = {
-        "first_loss": first,
-        "train_loss": final,
-        "uninformed_loss": uninformed,
-        "converged": float(final <= WELL_BELOW * min(first, uninformed)),
+    Args:
+        ctx: The run.
+        config: Its options.
+        task: What was learned.
+        fitted: How it went.
+        artifact: Folder that was saved; it is loaded again and compared.
+        designed: Options that the version's design may fix.
+        seconds: That the whole run took.
+    """
+    history = fitted.history
+    audit = audit_labels(task, ctx.seed)
+    list_file, list_digest = packages(ctx.folder / "packages.txt")
+    last = history.epoch_losses[-1]
+    rang = [row["alarm"] for row in history.alarms]
+    metrics: dict[str, float] = {
+        "first_loss": history.first_loss,
+        "train_loss": last,
+        "uninformed_loss": task.uninformed,
+        "converged": float(last <= WELL_BELOW * min(history.first_loss, task.uninformed)),
+        **({} if fitted.validation_loss is None else {"validation_loss": fitted.validation_loss}),
+        **task.scores(),
+        "alarms": len(rang),
+        **{f"alarms.{name}": float(name in rang) for name in ALARMS},
+        "label_audit.rows": len(audit),
+        "label_audit.mismatches": sum(not row["same"] for row in audit),
+        "label_audit.share_trained": sum(row["share_trained"] for row in audit) / len(audit),
+        "steps": history.step,
+        "epochs": history.step / fitted.per_epoch,
+        "tokens": history.tokens,
+        "parameters": sum(p.numel() for p in task.model.parameters()),
+        "parameters.trained": sum(p.numel() for p in task.model.parameters() if p.requires_grad),
+        "waited_share": fitted.waited,
+        **parity(task, artifact),
+        "seconds": seconds,
+        "hours": seconds / 3600,
+        **task.metrics(),
     }
-    if seen := validation_losses(trainer):
-        metrics["validation_loss"] = min(seen) if trainer.args.load_best_model_at_end else seen[-1]
-    return metrics
-
-
-def losses_by_epoch(trainer: WeightedTrainer) -> list[float]:
-    """Mean training loss of each epoch over its steps: an entry is the mean of the steps since the last."""
-    sums: dict[int, list[float]] = {}
-    before = 0
-    for entry in trainer.state.log_history:
-        if "loss" in entry:
-            size, before = entry["step"] - before, entry["step"]
-            of_epoch = sums.setdefault(math.ceil(entry["epoch"] - 1e-6), [0.0, 0.0])
-            of_epoch[0] += size
-            of_epoch[1] += size * entry["loss"]
-    return [total / steps for steps, total in sums.values()]
-
-
-def validation_losses(trainer: WeightedTrainer) -> list[float]:
-    """Validation loss after each epoch; empty without validation data."""
-    return [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
-
-
-def machine(trainer: WeightedTrainer) -> dict[str, str]:
-    """Where and how it really ran, read from the trainer's own objects."""
-    import torch
-
-    wrapper = trainer.model_wrapped
-    dtypes = sorted(
-        {str(parameter.dtype).removeprefix("torch.") for parameter in trainer.network.parameters()}
+    facts = {
+        **fitted.facts,
+        **task.facts(),
+        "architecture": describe(task),
+        "seed": str(ctx.seed),
+        "resumed_from": fitted.resumed_from,
+        "differs_from_design": differences(ctx.model.design, config, designed) or "no",
+        "alarms": ", ".join(rang) or "none",
+        **learned_from(ctx.data),
+        **environment(),
+        "packages": list_digest,
+        "determinism": determinism(fitted.facts),
+    }
+    summary = f"{len(task.train)} rows, {history.step} steps, last loss {last:.3f}"
+    return Evidence(
+        metrics=metrics,
+        facts=facts,
+        tables={**task.tables(), "label_audit": without_texts(audit), "alarms": history.alarms},
+        summary=summary,
+        files=(list_file, keep(audit, ctx.folder / "label_audit.json")),
     )
-    autocast = trainer.accelerator.mixed_precision
-    return {
-        "device": str(trainer.args.device),
-        "precision": ", ".join(dtypes) + ("" if autocast == "no" else f", autocast to {autocast}"),
-        "strategy": "one process" if wrapper is trainer.network else type(wrapper).__name__,
-        "processes": str(trainer.args.world_size),
-        "threads": str(torch.get_num_threads()),
-        "torch": torch.__version__,
-    }
 
 
-def differences(design: Mapping[str, Any], config: TrainConfig) -> str:
-    """Where the trained architecture is not the designed one."""
+def describe(task: Task) -> str:
+    """The architecture in words, read from the model itself."""
+    name, config = type(task.model).__name__, task.model.config
+    shape = [
+        getattr(config, key, None) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads")
+    ]
+    return "{}, {} x {}, {} heads".format(name, *shape) if all(shape) else name
+
+
+def differences(design: Mapping[str, Any], config: PluginConfig, names: Sequence[str]) -> str:
+    """Where what was trained is not what was designed."""
     return ", ".join(
         f"{name} {design[name]} -> {getattr(config, name)}"
-        for name in ARCHITECTURE
-        if name in design and not math.isclose(float(design[name]), getattr(config, name))
+        for name in names
+        if name in design and not _same(design[name], getattr(config, name))
     )
 
 
-def label_counts(labels: list[str]) -> list[dict[str, Any]]:
-    """How many rows have each label, and which share of all."""
-    return [
-        {"label": label, "rows": rows, "share": rows / len(labels)}
-        for label, rows in sorted(Counter(labels).items())
-    ]
-
-
-def group_weights(train: LabelledTexts, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The weight of each group's rows of each label."""
-    rows = Counter(zip(train.groups, train.labels, strict=True))
-    return [
-        {
-            **dict(zip(columns, group, strict=True)),
-            "label": label,
-            "rows": rows[group, label],
-            "weight": weight,
-        }
-        for (group, label), weight in sorted(reweighing(train.groups, train.labels).items())
-    ]
+def _same(designed: Any, used: Any) -> bool:
+    if isinstance(used, bool) or not isinstance(used, int | float):
+        return str(designed).strip().lower() == str(used).strip().lower()
+    try:
+        return math.isclose(float(designed), used)
+    except ValueError:
+        return False

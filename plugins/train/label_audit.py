@@ -1,6 +1,7 @@
 """Whether the model was fed what the data says: texts decoded from tokens, labels from numbers.
 
-A text cut at the wrong end, or a label that slipped by a row, leaves a loss that looks healthy.
+A text cut at the wrong end, a mask that hides the answer, or a label that slipped by a row, leaves a loss
+that looks healthy.
 """
 
 from __future__ import annotations
@@ -12,12 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry.files import write_atomically
-from registry.plugins.train.labelled import LabelledTexts
+from registry.plugins.train.engine.task import Task
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-
-    from registry.plugins.train.trainer import WeightedTrainer
 
 # Rows that are looked at: a slip of rows shows in nearly every one of them.
 _ROWS = 64
@@ -25,33 +24,23 @@ _ROWS = 64
 _CUT = "\ufffd"
 
 
-def audit_labels(
-    trainer: WeightedTrainer, tokenizer: Tokenizer, train: LabelledTexts, seed: int
-) -> list[dict[str, Any]]:
-    """Random rows as the model was fed them, beside what the data says.
+def audit_labels(task: Task, seed: int) -> list[dict[str, Any]]:
+    """Random training rows as the model was fed them, beside what the data says; see `Task.audit`."""
+    rows = range(len(task.train))
+    return task.audit(sorted(random.Random(seed).sample(rows, min(len(rows), _ROWS))))
 
-    `same` is whether the tokens decode to the text, or to its beginning, and the number to the label.
-    """
-    names = trainer.network.config.id2label
-    rows = sorted(random.Random(seed).sample(range(len(train.texts)), min(len(train.texts), _ROWS)))
-    audit = []
-    for row in rows:
-        example = trainer.examples[row]
-        fed = tokenizer.decode(example["input_ids"], skip_special_tokens=True).strip().rstrip(_CUT)
-        text = tokenizer.normalizer.normalize_str(train.texts[row]).strip()
-        label = names[example["labels"]]
-        audit.append(
-            {
-                "row": row,
-                "label": train.labels[row],
-                "fed_label": label,
-                "tokens": len(example["input_ids"]),
-                "share_read": len(fed) / len(text) if text else 1.0,
-                "same": label == train.labels[row] and text.startswith(fed) and bool(fed) == bool(text),
-                "fed_text": fed,
-            }
-        )
-    return audit
+
+def text_is_fed(tokenizer: Tokenizer, ids: Sequence[int], text: str) -> dict[str, Any]:
+    """What the tokens of a text decode to, and whether that is the text or its beginning."""
+    fed = tokenizer.decode(list(ids), skip_special_tokens=True).strip().rstrip(_CUT)
+    whole = (tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text).strip()
+    return {
+        "tokens": len(ids),
+        "share_read": len(fed) / len(whole) if whole else 1.0,
+        "share_trained": 1.0,
+        "same": whole.startswith(fed) and bool(fed) == bool(whole),
+        "fed_text": fed,
+    }
 
 
 def keep(audit: Sequence[dict[str, Any]], path: Path) -> Path:

@@ -89,4 +89,4 @@ def weighted_cross_entropy(
     from torch.nn.functional import cross_entropy
 
     losses = cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
-    return (losses * weights).mean()
+    return (losses * weights).sum()

@@ -6,21 +6,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from registry.extension import PluginConfig
 from registry.extension.options import Words
+from registry.plugins.train.start import StartConfig
 
 # Options that describe the model itself: the version's design gives their defaults.
 ARCHITECTURE = ("hidden_size", "layers", "heads", "vocab_size", "max_length", "dropout")
 
 
-class TrainConfig(PluginConfig):
+class TrainConfig(StartConfig):
     """How to train, and what; options of the architecture default to the version's design."""
 
-    epochs: int = Field(4, ge=1, description="passes over the training data")
-    batch_size: int = Field(32, ge=1, description="rows per step")
-    learning_rate: float = Field(5e-4, gt=0, description="peak rate of AdamW, linear to 0 after it")
-    weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay of AdamW")
-    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the rate rises from 0")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target spread over all labels")
     reweigh: Words = Field(
         (), description="sensitive columns, comma-separated, that row weights make independent of the label"
@@ -32,18 +27,7 @@ class TrainConfig(PluginConfig):
         "",
         description="label that binary metrics count as positive; default: the rarest in the training data",
     )
-    patience: int = Field(
-        0,
-        ge=0,
-        description="stop after so many epochs without a lower validation loss, keep the best; 0: never",
-    )
     lowercase: bool = Field(True, description="whether upper and lower case are the same to the model")
-    threads: int = Field(
-        1,
-        ge=0,
-        description="CPU threads; one is fastest for a small encoder, and gives the same bytes on every "
-        "machine; 0: one per core",
-    )
     hidden_size: int = Field(128, ge=8, description="width of the encoder")
     layers: int = Field(2, ge=1, description="layers of the encoder")
     heads: int = Field(4, ge=1, description="attention heads; they divide hidden_size")

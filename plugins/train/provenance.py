@@ -38,9 +38,13 @@ def learned_from(data: Mapping[str, DatasetInput]) -> dict[str, str]:
     return facts
 
 
-def determinism(device: str, threads: int) -> str:
+def determinism(facts: Mapping[str, str]) -> str:
     """Where the same run gives the same bytes again: everywhere, or on the same machine.
 
-    With several threads, and on a GPU, numbers are added in an order that depends on the machine.
+    With several threads, on a GPU, and compiled, numbers are added in an order that depends on the machine.
+
+    Args:
+        facts: As the engine gives them: where it really ran.
     """
-    return "bitwise" if device == "cpu" and threads == 1 else "same machine"
+    plain = facts["device"] == "cpu" and facts["threads"] == "1" and facts["compiled"] == "no"
+    return "bitwise" if plain else "same machine"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from registry.errors import BadConfig, Cancelled, RunFailed
 from registry.extension.inputs import (
     TABLE,
+    BaseInput,
     DatasetInput,
     DeploymentInput,
     EvidenceInput,
@@ -45,6 +48,9 @@ class RunContext:
         model: The model version that the run is about (version plugins).
         deployments: Its deployments that have not been stopped.
         keep: A folder that outlives the run (deploy plugins).
+        rank: Number of this process among the run's, from 0. Only process 0 is heard: what the
+            others log, report or declare a checkpoint is dropped, so that a plugin need not ask.
+        processes: How many there are.
     """
 
     def __init__(self, spec: RunSpec, folder: Path) -> None:
@@ -52,6 +58,10 @@ class RunContext:
         self.folder = folder
         self.seed = spec.seed
         self.device = spec.device
+        self.rank = int(os.environ.get("RANK", "0"))
+        self.processes = int(os.environ.get("WORLD_SIZE", "1"))
+        self._saves_first = False
+        self._told_to_stop = False
         self._lock = threading.Lock()
         self._sequence = 0
         self._said = 0.0
@@ -89,6 +99,16 @@ class RunContext:
     @property
     def deployments(self) -> tuple[DeploymentInput, ...]:
         return self._spec.deployments
+
+    @property
+    def base(self) -> BaseInput | None:
+        """What a training begins with; None from scratch."""
+        return self._spec.base
+
+    @property
+    def stop_after(self) -> int:
+        """Steps after which a replay has seen enough; 0 for all of them."""
+        return self._spec.stop_after
 
     @property
     def keep(self) -> Path:
@@ -183,12 +203,42 @@ class RunContext:
         if self.cancelled:
             raise Cancelled("cancelled on request")
 
+    @contextmanager
+    def saving_first(self) -> Iterator[None]:
+        """Within it, a signal to end (a machine going down, a job pre-empted) only sets `told_to_stop`.
+
+        The plugin then has a few seconds to declare a checkpoint and to raise `Preempted`.
+        A person's wish to cancel ends it at once, here too.
+        """
+        self._saves_first = True
+        try:
+            yield
+        finally:
+            self._saves_first = False
+
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether a signal to end came in `saving_first`."""
+        return self._told_to_stop
+
+    def on_signal(self) -> None:
+        """What the runner does when a signal to end comes.
+
+        Raises:
+            Cancelled: Unless the plugin is to save its work first.
+        """
+        if not self._saves_first or self.cancelled:
+            raise Cancelled("cancelled on request")
+        self._told_to_stop = True
+
     def checkpoint(self, path: Path, step: int) -> None:
         """Declare a folder a complete checkpoint: from now on a crash resumes from it.
 
         Its files are hashed into a manifest, which is what makes it one: a
         checkpoint without a manifest, or one that does not match, never is resumed from.
         """
+        if self.rank:
+            return
         manifest = {"step": step, "path": str(path.relative_to(self.folder)), "files": manifest_of(path)}
         target = self.folder / CHECKPOINTS / f"{step:012d}.json"
         write_atomically(target, json.dumps(manifest, sort_keys=True).encode())
@@ -219,6 +269,8 @@ class RunContext:
 
     def _emit(self, kind: str, **fields: Any) -> None:
         """Append one numbered line; it is in the file before this returns."""
+        if self.rank:
+            return
         with self._lock:
             if self._stream is None:
                 path = self.folder / EVENTS

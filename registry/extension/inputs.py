@@ -23,12 +23,14 @@ class ColumnRoles(_Input):
     """Which columns of a dataset mean what.
 
     Attributes:
-        text: The column that a model reads.
-        label: The column that it learns.
+        text: The column that a model reads: text, a list of words, or a list of messages.
+        image: The column of pictures that a model reads, each an encoded file (PNG, JPEG, ...).
+        label: The column that it learns: a class, a number, a list of tags, a text, a list of boxes.
         sensitive: Columns that name a group of people.
     """
 
     text: str = ""
+    image: str = ""
     label: str = ""
     sensitive: tuple[str, ...] = ()
 
@@ -77,7 +79,7 @@ class DatasetInput(_Input):
         return pq.read_table(self.table_path)
 
     def column(self, role: str) -> str:
-        """Name of the column with a role (`text` or `label`).
+        """Name of the column with a role (`text`, `image` or `label`).
 
         Raises:
             BadConfig: The dataset does not say.
@@ -104,6 +106,24 @@ class EvidenceInput(_Input):
     metrics: dict[str, float]
     facts: dict[str, str]
     path: Path | None = None
+
+
+class BaseInput(_Input):
+    """The model that a training begins with: a version's artifact, or a folder that was handed in.
+
+    Attributes:
+        ref: `minilm/2`, or the folder's name.
+        digest: Of its files' manifest.
+        path: Folder with its files (read-only).
+        licence: As the version's plan or the folder's owner named it; empty where nobody said.
+        data: What it was trained on, as far as the registry knows: each dataset's reference and digest.
+    """
+
+    ref: str
+    digest: str
+    path: Path
+    licence: str = ""
+    data: tuple[OriginInput, ...] = ()
 
 
 class DeploymentInput(_Input):
@@ -142,7 +162,13 @@ class ModelInput(_Input):
 
 
 class RunSpec(_Input):
-    """Everything that a run's process needs; `spec.json` of its run folder."""
+    """Everything that a run's processes need; `spec.json` of its run folder.
+
+    Attributes:
+        processes: How many processes run the plugin together.
+        base: What a training begins with, None from scratch.
+        stop_after: Steps after which a replay has seen enough, 0 for all.
+    """
 
     run: str
     plugin: str
@@ -150,6 +176,9 @@ class RunSpec(_Input):
     config: dict[str, Any]
     seed: int
     device: str
+    processes: int = 1
+    base: BaseInput | None = None
+    stop_after: int = 0
     dataset: DatasetInput | None = None
     data: dict[str, DatasetInput] = {}
     model: ModelInput | None = None

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import traceback
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from registry.errors import BadConfig, Cancelled, RegistryError
+from registry.errors import BadConfig, Cancelled, Preempted, RegistryError
 from registry.extension.context import RunContext
 from registry.extension.discovery import load_plugin, read_config
 from registry.extension.results import Checked, Deployed, Evidence, Prepared, Retired, Trained
@@ -38,11 +38,10 @@ def main(path: str) -> int:
     if sys.stdin.buffer.readline() != GO:
         return 3
     folder = RunFolder(Path(path))
-    signal.signal(signal.SIGTERM, _stop)
     try:
         _run(folder)
         ended = Ended("succeeded")
-    except (Cancelled, KeyboardInterrupt):
+    except (Cancelled, Preempted, KeyboardInterrupt):
         if not folder.cancel_asked:
             # It is the machine that goes down, or the supervisor's doing: this is no word of ours.
             return 128 + signal.SIGTERM
@@ -56,7 +55,8 @@ def main(path: str) -> int:
     except Exception as error:
         traceback.print_exc()
         ended = Ended("failed", f"{type(error).__name__}: {error}")
-    folder.write_ended(ended)
+    if ended.state != "succeeded" or not int(os.environ.get("RANK", "0")):
+        folder.write_ended(ended)
     return 0 if ended.state == "succeeded" else 3
 
 
@@ -64,12 +64,15 @@ def _run(folder: RunFolder) -> None:
     spec = folder.spec
     plugin = load_plugin(spec.plugin)
     with contextlib.closing(RunContext(spec, folder.path)) as ctx:
+        signal.signal(signal.SIGTERM, lambda number, frame: ctx.on_signal())
         result: Any = plugin.run(ctx, read_config(plugin, spec.config))
     # What it made, a running server maybe, must be told of: from here on the run ends as it is.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     expected = _RETURNS[plugin.kind]
     if not isinstance(result, expected):
         raise BadConfig(f"plugin {spec.plugin!r} returned {type(result).__name__}, not {expected.__name__}")
+    if ctx.rank:
+        return  # the run has one result, that of its first process
     if isinstance(result, Evidence):
         result = Checked(evidence=result)
     folder.write_result(result.model_dump(mode="json"))
@@ -79,10 +82,6 @@ def _problem(found: ErrorDetails) -> str:
     """What is wrong with a result, and where in it."""
     where = ".".join(map(str, found["loc"]))
     return f"{where}: {found['msg'].removeprefix('Value error, ')}" if where else found["msg"]
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Cancelled("cancelled on request")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""How torch trains here: one loop, whatever is learned and on however many processes."""

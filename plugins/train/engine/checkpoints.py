@@ -1,0 +1,113 @@
+"""Checkpoints: tensors as safetensors, the rest as JSON, so that nothing in them can run.
+
+A folder is complete once the run declares it (`RunContext.checkpoint`): its manifest then
+holds the digest of every file. Weights and optimizer state are whole and by parameter
+name, so that a run can go on with other processes than it began with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from registry.errors import RunFailed
+from registry.extension import RunContext
+from registry.files import sync_folder, write_atomically
+
+if TYPE_CHECKING:
+    import torch
+
+FOLDER = "training"
+_STATE, _WEIGHTS, _OPTIMIZER = "state.json", "weights.safetensors", "optimizer.safetensors"
+_JOIN = "\x1f"
+
+
+def save(
+    folder: Path, weights: dict[str, torch.Tensor], optimizer: dict[str, Any], state: dict[str, Any]
+) -> None:
+    """Write a checkpoint folder, durable when this returns; the run declares it afterwards.
+
+    Args:
+        folder: New, or left by a run that was killed while writing it.
+        weights: By name.
+        optimizer: As torch's `get_optimizer_state_dict` gives it: `state` by name, and `param_groups`.
+        state: JSON values.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    tensors, plain = {}, {}
+    for name, values in optimizer.get("state", {}).items():
+        for key, value in values.items():
+            target = tensors if hasattr(value, "dtype") else plain
+            target[f"{name}{_JOIN}{key}"] = value
+    save_tensors(weights, folder / _WEIGHTS)
+    save_tensors(tensors, folder / _OPTIMIZER)
+    groups = [{k: v for k, v in group.items() if _is_plain(v)} for group in optimizer.get("param_groups", [])]
+    whole = {**state, "optimizer": {"plain": plain, "param_groups": groups}}
+    write_atomically(folder / _STATE, json.dumps(whole).encode())
+
+
+def load(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, Any]]:
+    """Weights, optimizer state and the rest of a verified checkpoint."""
+    from safetensors.torch import load_file
+
+    state = json.loads((folder / _STATE).read_text("utf-8"))
+    kept = state.pop("optimizer")
+    found: dict[str, dict[str, Any]] = {}
+    for joined, value in [*load_file(folder / _OPTIMIZER).items(), *kept["plain"].items()]:
+        name, _, key = joined.partition(_JOIN)
+        found.setdefault(name, {})[key] = value
+    return load_file(folder / _WEIGHTS), {"state": found, "param_groups": kept["param_groups"]}, state
+
+
+def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Write tensors as safetensors, fsynced; weights that are tied are written under each of their names."""
+    from safetensors.torch import save_file
+
+    seen: set[int] = set()
+    plain = {}
+    for name, tensor in tensors.items():
+        flat = tensor.detach().cpu().contiguous()
+        if flat.untyped_storage().data_ptr() in seen or flat.untyped_storage().nbytes() > flat.nbytes:
+            flat = flat.clone()
+        seen.add(flat.untyped_storage().data_ptr())
+        plain[name] = flat
+    save_file(plain, path)
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+    sync_folder(path.parent)
+
+
+def keep_last(ctx: RunContext, count: int, best: Path | None) -> None:
+    """Delete all but the last `count` checkpoints and the best one."""
+    folders = sorted((ctx.folder / FOLDER).glob("step-*"))
+    for folder in folders[:-count]:
+        if folder != best:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_space(folder: Path, parameters: int, checkpoints: int) -> None:
+    """Refuse a training whose checkpoints would fill the disk.
+
+    Args:
+        folder: On the disk that is meant.
+        parameters: Of the model; a checkpoint holds it and two moments of the optimizer, in fp32.
+        checkpoints: How many are kept; one more is there while it is written.
+
+    Raises:
+        RunFailed: Says how much is needed and how much there is.
+    """
+    need = 12 * parameters * (checkpoints + 2)
+    free = shutil.disk_usage(folder).free
+    if need > free:
+        raise RunFailed(
+            f"{checkpoints} checkpoints need {need:,} bytes, and {folder} has {free:,}",
+            hint="keep fewer (--set checkpoints=1), or move the home to a larger disk",
+        )
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str | list | tuple)

@@ -1,0 +1,408 @@
+"""The loop: one for every task and every way to share the work.
+
+It is a loop of our own and not the Trainer of transformers: that one has no pipeline, runs sharding as
+plain data parallelism on a CPU without a word, and takes 0.35 ms a step for itself. A step's randomness is
+a function of seed and step, so a resumed run needs no generator states, and gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from registry.errors import BadConfig, Preempted, RunFailed
+from registry.extension import RunContext
+from registry.plugins.train.engine import average, checkpoints
+from registry.plugins.train.engine.batches import Plan, share
+from registry.plugins.train.engine.device import precision, use_threads
+from registry.plugins.train.engine.history import History
+from registry.plugins.train.engine.optimizers import (
+    add_l1,
+    build_optimizer,
+    decay_decoupled,
+    parameter_groups,
+    set_rate,
+)
+from registry.plugins.train.engine.options import TorchConfig
+from registry.plugins.train.engine.schedules import Plateau, rate_factor
+from registry.plugins.train.engine.strategy import Strategy, join
+from registry.plugins.train.engine.task import Batch, Dice, Task
+from registry.plugins.train.engine.watch import Watch
+
+if TYPE_CHECKING:
+    import torch
+
+# Points of a loss curve: enough to plot, few enough to keep with the run. The first steps are all kept.
+_CURVE, _FIRST = 200, 10
+
+
+@dataclass
+class Fitted:
+    """A training that came to its end.
+
+    Attributes:
+        history: Losses, alarms.
+        steps: Steps that were planned; fewer were done if it stopped early.
+        per_epoch: Steps of an epoch.
+        validation_loss: Of the weights that are kept; None without validation data.
+        resumed_from: Name of the checkpoint that it went on from, `start` if none.
+        seconds: In the loop, since it was last started.
+        waited: Share of them in which the model waited for its input.
+        facts: Where and how it really ran, read from the objects that did it.
+    """
+
+    history: History
+    steps: int
+    per_epoch: int
+    validation_loss: float | None
+    resumed_from: str
+    seconds: float
+    waited: float
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def fit(ctx: RunContext, task: Task, config: TorchConfig) -> Fitted:
+    """Train `task.model` in place, on all processes of the run.
+
+    Raises:
+        BadConfig: An option that does not fit the task or the machine, or that would silently not happen.
+        RunFailed: A loss is NaN or infinite, or the disk is too small.
+        Preempted: The machine asked to end; a checkpoint was saved before.
+        Cancelled: Somebody asked to stop.
+    """
+    use_threads(config.threads)
+    strategy = join(ctx, config)
+    try:
+        with ctx.saving_first():
+            return _Loop(ctx, task, config, strategy).run()
+    finally:
+        strategy.close()
+
+
+class _Loop:
+    def __init__(self, ctx: RunContext, task: Task, config: TorchConfig, strategy: Strategy) -> None:
+        if config.patience and not task.validation:
+            raise BadConfig(
+                "patience needs validation data, and the version names none",
+                hint=f"phasegate model data {ctx.subject} validation=..., or --data validation=...",
+            )
+        self.ctx, self.task, self.config, self.strategy = ctx, task, config, strategy
+        self.plan = Plan(len(task.train), config.batch_size, ctx.seed, task.lengths)
+        self.steps = config.steps or config.epochs * self.plan.per_epoch
+        self.every = max(1, self.steps // _CURVE)
+        self.evaluate_every = config.evaluate_every or self.plan.per_epoch
+        self.checkpoint_every = config.checkpoint_every or self.plan.per_epoch
+        self.folder = ctx.folder / checkpoints.FOLDER
+        self.autocast, self.scaler = precision(config, strategy.device)
+        if config.activation_checkpointing:
+            _save_activations(task)
+        self.model = strategy.prepare(task, config)
+        self.groups = parameter_groups(self.model, config, task.rates)
+        self.optimizer = build_optimizer(self.groups, config)
+        if config.compile:
+            self.model = _compile(self.model, dynamic=bool(task.lengths))
+        self.history = History()
+        self.plateau = Plateau(config)
+        self.watch = Watch(ctx, self.history, task.uninformed)
+        parameters = sum(p.numel() for p in task.model.parameters())
+        self.folder.mkdir(exist_ok=True)
+        checkpoints.check_space(self.folder, parameters, config.checkpoints)
+
+    def run(self) -> Fitted:
+        resumed = self._resume()
+        began = self._marked = time.perf_counter()
+        waited = 0.0
+        self._tokens = 0
+        self._message = ""
+        history = self.history
+        sums = _Sums(self.strategy, history)
+        self.model.train()
+        while history.step < self.steps and not self._enough():
+            asked = time.perf_counter()
+            step = history.step
+            self.ctx.check_cancelled()
+            batches = self._batches(step)
+            waited += time.perf_counter() - asked
+            count, stop = self.strategy.add(
+                sum(self.task.count(batch) for batch in batches if not batch.get("empty")),
+                float(self.ctx.told_to_stop),
+            )
+            if stop:
+                sums.settle()
+                self._save()
+                raise Preempted(f"told to end after step {step}; its work is saved")
+            rate, norm, loss = self._step(step, batches, count)
+            history.step = step + 1
+            sums.add(loss, self.plan.epoch(step))
+            self._tokens += sum(self.task.tokens(batch) for batch in batches if not batch.get("empty"))
+            self._report(sums, rate, norm)
+            if history.step % self.evaluate_every == 0 or history.step == self.steps:
+                sums.settle()
+                self._evaluate()
+            if history.step % self.checkpoint_every == 0 or history.step == self.steps:
+                sums.settle()
+                self._save()
+        sums.settle()
+        seconds = time.perf_counter() - began
+        kept = self._settle()
+        self.watch.after_training(kept)
+        return Fitted(
+            history=history,
+            steps=self.steps,
+            per_epoch=self.plan.per_epoch,
+            validation_loss=kept,
+            resumed_from=resumed,
+            seconds=seconds,
+            waited=waited / seconds if seconds else 0.0,
+            facts=self._facts(),
+        )
+
+    def _enough(self) -> bool:
+        """Whether to end before the last step."""
+        if self.ctx.stop_after and self.history.step >= self.ctx.stop_after:
+            return True
+        if self.config.patience and self.history.bad >= self.config.patience:
+            return True
+        return any(row["alarm"] in self.config.stop_on for row in self.history.alarms)
+
+    # -- a step -----------------------------------------------------------------
+
+    def _batches(self, step: int) -> list[Batch]:
+        """This process's micro-batches of a step, on the device."""
+        rows, dice = self.plan.rows(step), Dice(self.ctx.seed, self.plan.epoch(step))
+        batches = []
+        for mine in share(rows, self.strategy.data_rank, self.strategy.data_ranks, self.config.micro_batch):
+            batch = self.task.batch(self.task.train, mine or rows[:1], dice)
+            batches.append(_move({**batch, "empty": not mine}, self.strategy.device))
+        return batches
+
+    def _step(self, step: int, batches: Sequence[Batch], count: float) -> tuple[float, Any, Any]:
+        """One optimizer step; returns rate, gradient norm and loss, the last two still on the device."""
+        config, optimizer, scaler = self.config, self.optimizer, self.scaler
+        _seed(self.ctx.seed, step, self.strategy.data_rank)
+        rate = set_rate(optimizer, config, rate_factor(config, step, self.steps) * self.plateau.factor)
+        loss = self.strategy.forward_backward(
+            self.task, self.model, batches, 1.0 / max(count, 1.0), scaler, self.autocast
+        )
+        if scaler:
+            scaler.unscale_(optimizer)
+        if config.l1:
+            add_l1(optimizer.param_groups, config.l1)
+        norm = self.strategy.clip(self.model, config.clip)
+        decay_decoupled(optimizer)
+        if scaler:
+            scaler.step(optimizer)
+            scaler.update()
+        else:
+            optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if config.ema:
+            average.update(optimizer, config.ema)
+        return rate, norm, loss
+
+    # -- being watched ----------------------------------------------------------
+
+    def _report(self, sums: _Sums, rate: float, norm: Any) -> None:
+        step = self.history.step
+        if step <= _FIRST or step % self.every == 0 or step == self.steps:
+            sums.settle()
+            loss = self.history.window[0] / self.history.window[1]
+            self.history.window[:] = [0.0, 0]
+            now = time.perf_counter()
+            (speed,) = self.strategy.add(self._tokens / max(now - self._marked, 1e-9))
+            self.history.tokens += int(self.strategy.add(self._tokens)[0])
+            self._marked, self._tokens = now, 0
+            self.ctx.log_metric("loss", loss, step)
+            self.ctx.log_metric("gradient_norm", float(norm), step)
+            self.ctx.log_metric("learning_rate", rate, step)
+            self.ctx.log_metric("tokens_per_second", speed, step)
+            self.history.losses.append((step, loss))
+            self.history.norms.append((step, float(norm)))
+            self._message = f"loss {loss:.4f}, {speed:,.0f} tokens/s"
+        self.ctx.progress(step, self.steps, self._message)
+
+    def _evaluate(self) -> None:
+        if not self.task.validation:
+            return
+        loss = self._validation_loss()
+        history = self.history
+        better = loss < history.lowest
+        history.validation.append((history.step, loss))
+        self.ctx.log_metric("validation_loss", loss, history.step)
+        self.plateau.see(loss)
+        history.bad = 0 if better else history.bad + 1
+        if better:
+            history.best_step = history.step
+            if self.config.patience:
+                self._save()
+
+    def _validation_loss(self) -> float:
+        """Mean loss over the validation examples, of the averaged weights if there are any."""
+        import torch
+
+        size = 2 * (self.config.micro_batch or self.config.batch_size)
+        total = count = 0.0
+        self.model.eval()
+        with torch.no_grad(), average.averaged(self.optimizer):
+            for start in range(0, len(self.task.validation), size):
+                self.ctx.check_cancelled()
+                rows = range(start, min(start + size, len(self.task.validation)))
+                (mine,) = share(rows, self.strategy.data_rank, self.strategy.data_ranks, 0)
+                batch = self.task.batch(self.task.validation, mine or rows[:1], None)
+                batch = _move(batch, self.strategy.device)
+                with self.autocast():
+                    loss = float(self.strategy.validation_loss(self.task, self.model, batch))
+                if mine:
+                    total, count = total + loss, count + self.task.count(batch)
+        self.model.train()
+        total, count = self.strategy.add(total, count)
+        return total / max(count, 1.0)
+
+    # -- checkpoints ------------------------------------------------------------
+
+    def _save(self) -> None:
+        """A checkpoint of now, declared once it is whole."""
+        weights, optimizer = self.strategy.full_state(self.model, self.optimizer)
+        folder = self.folder / f"step-{self.history.step:09d}"
+        if self.strategy.rank == 0:
+            self.history.plateau = self.plateau.state()
+            state = {
+                "history": self.history.as_json(),
+                "scaler": self.scaler.state_dict() if self.scaler else {},
+            }
+            best = self.folder / f"step-{self.history.best_step:09d}" if self.config.patience else None
+            try:
+                checkpoints.save(folder, weights, optimizer, state)
+            except OSError as cause:
+                raise RunFailed(
+                    f"a checkpoint could not be written: {cause}", hint="free some space"
+                ) from cause
+            self.ctx.checkpoint(folder, self.history.step)
+            checkpoints.keep_last(self.ctx, self.config.checkpoints, best)
+
+    def _resume(self) -> str:
+        """Go on from the last whole checkpoint; returns its name."""
+        folder = self.ctx.resume_from()
+        if folder is None:
+            return "start"
+        state = self._load(folder)
+        self.history.__dict__.update(History.from_json(state["history"]).__dict__)
+        self.plateau.load(self.history.plateau)
+        if self.scaler:
+            self.scaler.load_state_dict(state["scaler"])
+        self.ctx.log(f"going on from step {self.history.step}")
+        return folder.name
+
+    def _load(self, folder: Path) -> dict[str, Any]:
+        weights, optimizer, state = checkpoints.load(folder)
+        self.strategy.load_state(self.model, self.optimizer, weights, optimizer)
+        return state
+
+    def _settle(self) -> float | None:
+        """Leave the weights that are kept in `task.model`; returns their validation loss."""
+        history = self.history
+        kept = history.validation[-1][1] if history.validation else None
+        if self.config.patience and history.best_step and history.best_step != history.step:
+            self._load(self.folder / f"step-{history.best_step:09d}")
+            kept = history.lowest
+        average.settle(self.optimizer)
+        self.model.eval()
+        self.strategy.gather(self.task, self.model)
+        return kept
+
+    def _facts(self) -> dict[str, str]:
+        import torch
+
+        dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in self.task.model.parameters()})
+        with self.autocast():
+            kind = self.strategy.device.type
+            cast = (
+                f", autocast to {str(torch.get_autocast_dtype(kind)).removeprefix('torch.')}"
+                if torch.is_autocast_enabled(kind)
+                else ""
+            )
+        return {
+            "device": str(self.strategy.device),
+            "precision": ", ".join(dtypes) + (", tf32" if self.config.precision == "tf32" else cast),
+            "threads": str(torch.get_num_threads()),
+            "torch": torch.__version__,
+            "optimizer": type(self.optimizer).__name__,
+            "compiled": "yes" if hasattr(self.model, "_orig_mod") else "no",
+            **self.strategy.facts(self.model),
+        }
+
+
+class _Sums:
+    """Losses added up on the device, so that a step need not wait for it."""
+
+    def __init__(self, strategy: Strategy, history: History) -> None:
+        import torch
+
+        self._strategy = strategy
+        self._history = history
+        self._sum = torch.zeros((), dtype=torch.float64, device=strategy.device)
+        self._steps = 0
+        self._epoch = 0
+
+    def add(self, loss: torch.Tensor, epoch: int) -> None:
+        if epoch != self._epoch:
+            self.settle()
+            self._epoch = epoch
+        self._sum += loss
+        self._steps += 1
+
+    def settle(self) -> None:
+        """Bring the sums, over all processes, into the history."""
+        if not self._steps:
+            return
+        (value,) = self._strategy.add(float(self._sum))
+        if not math.isfinite(value):
+            raise RunFailed(
+                f"the loss is {value} at step {self._history.step}",
+                hint="look at the data for numbers that are none, and lower the learning_rate",
+            )
+        history = self._history
+        history.window[0] += value
+        history.window[1] += self._steps
+        while len(history.epochs) <= self._epoch:
+            history.epochs.append([0.0, 0])
+        history.epochs[self._epoch][0] += value
+        history.epochs[self._epoch][1] += self._steps
+        self._sum.zero_()
+        self._steps = 0
+
+
+def _move(batch: Batch, device: torch.device) -> Batch:
+    if device.type == "cpu":
+        return batch
+    return {
+        name: value.pin_memory().to(device, non_blocking=True) if hasattr(value, "pin_memory") else value
+        for name, value in batch.items()
+    }
+
+
+def _seed(seed: int, step: int, rank: int) -> None:
+    """Make what comes a function of these three: processes of different rows drop out different units."""
+    import torch
+
+    digest = hashlib.sha256(f"{seed}/{step}/{rank}".encode()).digest()
+    torch.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def _save_activations(task: Task) -> None:
+    if not getattr(task.model, "supports_gradient_checkpointing", False):
+        raise BadConfig(
+            f"{type(task.model).__name__} cannot compute its activations twice (activation_checkpointing)"
+        )
+    task.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
+def _compile(model: Any, *, dynamic: bool) -> Any:
+    import torch
+
+    return torch.compile(model, dynamic=dynamic or None)
