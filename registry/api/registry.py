@@ -294,6 +294,13 @@ class Registry:
         with self._opened.read() as session:
             return usecases.look.version(session, find.ref(session, ref))
 
+    def fetch(self, ref: str, folder: str | Path) -> tuple[str, list[str]]:
+        """Copy a version's artifact, verified, into a new folder; its digest, and the paths of its files."""
+        from registry.usecases.fetch import fetch_artifact
+
+        with self._opened.read() as session:
+            return fetch_artifact(session, self._opened.store, find.ref(session, ref), Path(folder))
+
     def evidence(self, ref: str) -> list[EvidenceView]:
         """Evidence about a version's current artifact and its data, oldest first."""
         with self._opened.read() as session:
