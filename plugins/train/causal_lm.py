@@ -9,6 +9,7 @@ from pydantic import Field
 from registry.errors import BadConfig, BadInput
 from registry.extension import DatasetInput, RunContext
 from registry.extension.tables import TextKind
+from registry.plugins.train.encoder import check_heads
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.start import StartConfig, begin
 from registry.plugins.train.texts import kind_of, read_chats, read_texts
@@ -20,12 +21,12 @@ END = "<|endoftext|>"
 class CausalConfig(StartConfig):
     """How to train, and what; options of the architecture default to the version's design."""
 
-    family: Literal["gpt2", "llama"] = Field("gpt2", description="of the decoder, when it begins from scratch")
+    family: Literal["gpt2", "llama"] = Field("gpt2", description="of a decoder from scratch")
     hidden_size: int = Field(256, ge=8, description="width of the decoder")
     layers: int = Field(4, ge=1, description="layers of the decoder")
     heads: int = Field(4, ge=1, description="attention heads; they divide hidden_size")
-    kv_heads: int = Field(0, ge=0, description="heads of keys and values (llama); they divide heads; 0: heads")
-    context: int = Field(256, ge=2, description="tokens that the model reads at a time: the length of a block")
+    kv_heads: int = Field(0, ge=0, description="of keys and values, in llama; they divide heads; 0: heads")
+    context: int = Field(256, ge=2, description="tokens that the model reads at a time: a block")
     vocab_size: int = Field(8000, ge=260, description="most tokens that the tokenizer may learn")
     tokenizer: Literal["bpe", "characters"] = Field(
         "bpe", description="bpe: byte-level BPE learned from the data; a base keeps its own"
@@ -35,7 +36,7 @@ class CausalConfig(StartConfig):
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target spread over all tokens")
     packing: Literal["documents", "stream", "none"] = Field(
         "documents",
-        description="documents: several in a block, kept apart; stream: all rows as one text; none: one a block",
+        description="documents: many in a block, kept apart; stream: rows are one text; none: one a block",
     )
 
 
@@ -68,7 +69,13 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
         learn = learn_bytes if config.tokenizer == "bpe" else learn_characters
         vocabulary = begin_vocabulary(
             ctx,
-            lambda: learn(chat.plain(rows[source.ref]), vocab_size=config.vocab_size, special=[END]),
+            lambda: learn(
+                chat.plain(rows[source.ref]),
+                vocab_size=config.vocab_size,
+                special=[END],
+                # What is to be continued begins as a document does.
+                frame=f"{END} $A",
+            ),
             {"bos_token": END, "eos_token": END, "pad_token": END},
         )
         end = vocabulary.id("eos_token")
@@ -111,8 +118,7 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
 
 def _check(config: CausalConfig) -> None:
     """Refuse shapes that are none."""
-    if config.hidden_size % config.heads:
-        raise BadConfig(f"{config.heads} heads do not divide a hidden_size of {config.hidden_size}")
+    check_heads(config.hidden_size, config.heads)
     if config.kv_heads and config.heads % config.kv_heads:
         raise BadConfig(f"{config.kv_heads} kv_heads do not divide {config.heads} heads")
     if config.kv_heads and config.family == "gpt2":

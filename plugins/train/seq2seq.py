@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from registry.errors import BadConfig
 from registry.extension import RunContext
+from registry.plugins.train.encoder import check_heads
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.start import StartConfig, begin
 from registry.plugins.train.texts import read_pairs
@@ -38,8 +38,7 @@ class TrainSeq2Seq(TorchTrain[Seq2SeqConfig]):
     designed = ("hidden_size", "layers", "heads", "vocab_size", "max_length", "max_target", "dropout")
 
     def build(self, ctx: RunContext, config: Seq2SeqConfig) -> Task:
-        if config.hidden_size % config.heads:
-            raise BadConfig(f"{config.heads} heads do not divide a hidden_size of {config.hidden_size}")
+        check_heads(config.hidden_size, config.heads)
         source = ctx.role("train")
         train = read_pairs(source)
         validation = read_pairs(ctx.data["validation"]) if "validation" in ctx.data else None
@@ -52,7 +51,10 @@ class TrainSeq2Seq(TorchTrain[Seq2SeqConfig]):
         vocabulary = begin_vocabulary(
             ctx,
             lambda: learn_bytes(
-                [config.prefix, *train[0], *train[1]], vocab_size=config.vocab_size, special=[PAD, END]
+                [config.prefix, *train[0], *train[1]],
+                vocab_size=config.vocab_size,
+                special=[PAD, END],
+                frame=f"$A {END}",
             ),
             {"pad_token": PAD, "eos_token": END},
         )

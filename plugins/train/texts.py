@@ -105,7 +105,7 @@ def read_chats(data: DatasetInput) -> list[Chat]:
             if not (content or "").strip():
                 raise BadTable(f"{where} has an empty message of {role}", hint="drop such rows")
         if all(message["role"] != "assistant" for message in row):
-            raise BadTable(f"{where} has no message of the assistant: nothing to learn", hint="drop such rows")
+            raise BadTable(f"{where} has no message of the assistant to learn", hint="drop such rows")
         # A field that this message lacks and others have is null in the table.
         chats.append([{key: value for key, value in m.items() if value is not None} for m in row])
     return chats

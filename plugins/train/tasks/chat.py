@@ -8,7 +8,6 @@ otherwise than its beginnings, as those do that drop earlier thoughts.
 from __future__ import annotations
 
 import contextlib
-import os.path
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -133,9 +132,7 @@ def _inside(offsets: np.ndarray, spans: Sequence[tuple[int, int]]) -> tuple[np.n
     return counted, last
 
 
-def _render(
-    number: int, chat: Chat, tokenizer: PreTrainedTokenizerFast, special: Sequence[str]
-) -> Rendered:
+def _render(number: int, chat: Chat, tokenizer: PreTrainedTokenizerFast, special: Sequence[str]) -> Rendered:
     from jinja2 import TemplateError
 
     def write(messages: Chat, *, ask: bool = False) -> str:
@@ -172,11 +169,17 @@ def _by_beginnings(chat: Chat, text: str, write: Callable[..., str]) -> list[tup
         with contextlib.suppress(*([] if place else [BadInput])):
             before, asked = write(chat[:place]) if place else "", write(chat[:place], ask=True)
         until = write(chat[: place + 1]) if place + 1 < len(chat) else text
-        begin = len(os.path.commonprefix([asked, until]))
-        if not (text.startswith(until) and until.startswith(before) and begin >= len(before)):
+        begin = len(before) + _alike(asked[len(before) :], until[len(before) :])
+        if not (text.startswith(until) and until.startswith(before)):
             return None
         spans.append((begin, len(until)))
     return spans
+
+
+def _alike(one: str, other: str) -> int:
+    """Characters until two texts differ."""
+    shorter = min(len(one), len(other))
+    return next((place for place in range(shorter) if one[place] != other[place]), shorter)
 
 
 def _by_markers(chat: Chat, tokenizer: PreTrainedTokenizerFast) -> list[tuple[int, int]] | None:

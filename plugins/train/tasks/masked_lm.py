@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from registry.plugins.train.engine.task import Batch, Dice
@@ -100,7 +100,12 @@ class MaskedLM(LanguageTask):
         return found
 
     def metrics(self) -> dict[str, float]:
-        return {"documents": len(self.texts), "pieces": len(self.train), "truncated_share": 0.0, "share_read": 1.0}
+        return {
+            "documents": len(self.texts),
+            "pieces": len(self.train),
+            "truncated_share": 0.0,
+            "share_read": 1.0,
+        }
 
     def facts(self) -> dict[str, str]:
         return {**super().facts(), "masked": f"{self.share:.0%} of the tokens"}
@@ -132,29 +137,3 @@ class MaskedLM(LanguageTask):
         strange = chosen[(fate >= _HIDDEN) & (fate < _HIDDEN + _RANDOM)]
         hidden[strange] = dice.choice(self.ordinary, len(strange))
         return hidden, labels
-
-
-def build_encoder(vocab_size: int, filler: int, shape: Mapping[str, Any]) -> PreTrainedModel:
-    """A BERT encoder with random weights and a head that names tokens.
-
-    Args:
-        vocab_size: Rows of the embedding.
-        filler: Id of the padding token.
-        shape: `hidden_size`, `layers`, `heads`, `max_length`, `dropout`.
-    """
-    from transformers import BertConfig, BertForMaskedLM
-
-    return BertForMaskedLM(
-        BertConfig(
-            vocab_size=vocab_size,
-            hidden_size=shape["hidden_size"],
-            num_hidden_layers=shape["layers"],
-            num_attention_heads=shape["heads"],
-            intermediate_size=4 * shape["hidden_size"],
-            max_position_embeddings=shape["max_length"],
-            hidden_dropout_prob=shape["dropout"],
-            attention_probs_dropout_prob=shape["dropout"],
-            type_vocab_size=1,
-            pad_token_id=filler,
-        )
-    )

@@ -49,7 +49,7 @@ class Seq2Seq(LanguageTask):
         vocabulary.check(model, longest_target)
         self.texts, self.targets = train
         self.longest_target = longest_target
-        self.prefix = encode_all(vocabulary.tokenizer, [prefix])[0] if prefix else []
+        self.prefix = prefix
         self.generated = generated
         self.end, self.filler = vocabulary.id("eos_token"), vocabulary.id("pad_token")
         if model.config.decoder_start_token_id is None:
@@ -130,14 +130,14 @@ class Seq2Seq(LanguageTask):
         found = []
         for row in rows:
             ids, target = self.train[row]
-            read, written = to_text(ids[len(self.prefix) :]), to_text(target)
+            read, written = to_text(ids), to_text(target)
             found.append(
                 {
                     "row": row,
                     "tokens": len(ids) + len(target),
                     "share_trained": len(target) / (len(ids) + len(target)),
                     "terminator_trained": target[-1] == self.end,
-                    "same": is_part_of(read, self.texts[row], self.vocabulary)
+                    "same": is_part_of(read, self.prefix + self.texts[row], self.vocabulary)
                     and is_part_of(written, self.targets[row], self.vocabulary),
                     "fed_text": f"{read}\n=> {written}",
                 }
@@ -157,13 +157,19 @@ class Seq2Seq(LanguageTask):
     def _encode(self, texts: Sequence[str], targets: Sequence[str]) -> tuple[list[Pair], int]:
         """Examples, and of how many a part is not read; a target that is cut off has no end token."""
         tokenizer = self.vocabulary.tokenizer
-        room = self.longest - 1
+        texts = [self.prefix + text for text in texts]
         pairs, cut_off = [], 0
-        for ids, target in zip(encode_all(tokenizer, texts), encode_all(tokenizer, targets), strict=True):
-            whole = [*self.prefix, *ids]
-            ended = [*target, self.end]
-            cut_off += len(whole) > room or len(ended) > self.longest_target
-            pairs.append(([*whole[:room], self.end], ended[: self.longest_target]))
+        for ids, target in zip(
+            encode_all(tokenizer, texts, framed=True),
+            encode_all(tokenizer, targets, framed=True),
+            strict=True,
+        ):
+            if target[-1] != self.end:
+                target.append(self.end)
+            cut_off += len(ids) > self.longest or len(target) > self.longest_target
+            # What ends a text ends one that is cut off, too.
+            read = ids if len(ids) <= self.longest else [*ids[: self.longest - 1], ids[-1]]
+            pairs.append((read, target[: self.longest_target]))
         return pairs, cut_off
 
 

@@ -53,13 +53,14 @@ def train_tokenizer(
     return tokenizer
 
 
-def learn_bytes(texts: Iterable[str], *, vocab_size: int, special: Sequence[str]) -> Tokenizer:
-    """Byte-level BPE that gives every text back as it was: nothing is normalised, nothing framed.
+def learn_bytes(texts: Iterable[str], *, vocab_size: int, special: Sequence[str], frame: str) -> Tokenizer:
+    """Byte-level BPE that gives every text back as it was: nothing is normalised.
 
     Args:
         texts: To learn from.
         vocab_size: Most tokens.
         special: Special tokens; their ids begin at 0.
+        frame: How it frames a text when asked to: `$A`, and special tokens around it.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -74,10 +75,12 @@ def learn_bytes(texts: Iterable[str], *, vocab_size: int, special: Sequence[str]
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+    return _framing(tokenizer, frame, special)
 
 
-def learn_characters(texts: Iterable[str], *, vocab_size: int, special: Sequence[str]) -> Tokenizer:
+def learn_characters(
+    texts: Iterable[str], *, vocab_size: int, special: Sequence[str], frame: str
+) -> Tokenizer:
     """A token for each character, the most frequent first; others are spelt in UTF-8 bytes.
 
     It is a BPE without merges, whose bytes stand in for what it does not know: every text comes back.
@@ -96,4 +99,12 @@ def learn_characters(texts: Iterable[str], *, vocab_size: int, special: Sequence
     )
     tokenizer.add_special_tokens(list(special))
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    return _framing(tokenizer, frame, special)
+
+
+def _framing(tokenizer: Tokenizer, frame: str, special: Sequence[str]) -> Tokenizer:
+    from tokenizers import processors
+
+    used = [(token, tokenizer.token_to_id(token)) for token in special if token in frame]
+    tokenizer.post_processor = processors.TemplateProcessing(single=frame, special_tokens=used)
     return tokenizer

@@ -135,12 +135,18 @@ def begin_vocabulary(
     return Vocabulary(tokenizer, found, _template(ctx.base.path, config))
 
 
-def encode_all(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Ids of plain texts, unframed; what looks like a special token in them is text like any other."""
+def encode_all(tokenizer: Tokenizer, texts: Sequence[str], *, framed: bool = False) -> list[list[int]]:
+    """Ids of plain texts; what looks like a special token in them is text like any other.
+
+    Args:
+        tokenizer: Whose ids.
+        texts: Plain texts.
+        framed: Whether the tokenizer's own special tokens are put around each.
+    """
     before = tokenizer.encode_special_tokens
     tokenizer.encode_special_tokens = True
     try:
-        return [found.ids for found in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        return [found.ids for found in tokenizer.encode_batch_fast(list(texts), add_special_tokens=framed)]
     finally:
         tokenizer.encode_special_tokens = before
 
