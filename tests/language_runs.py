@@ -22,7 +22,7 @@ TINY = {
     "heads": 2,
     "vocab_size": 400,
     "batch_size": 16,
-    "learning_rate": 5e-3,
+    "learning_rate": 1e-2,
 }
 
 
