@@ -7,7 +7,6 @@ otherwise than its beginnings, as those do that drop earlier thoughts.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -164,16 +163,23 @@ def _by_beginnings(chat: Chat, text: str, write: Callable[..., str]) -> list[tup
     for place, message in enumerate(chat):
         if message["role"] != "assistant":
             continue
-        before = asked = ""
-        # Nothing before the first: not every template can ask then.
-        with contextlib.suppress(*([] if place else [BadInput])):
-            before, asked = write(chat[:place]) if place else "", write(chat[:place], ask=True)
+        if place:
+            before, asked = write(chat[:place]), write(chat[:place], ask=True)
+        else:
+            before, asked = "", _first_header(text, write)
         until = write(chat[: place + 1]) if place + 1 < len(chat) else text
         begin = len(before) + _alike(asked[len(before) :], until[len(before) :])
         if not (text.startswith(until) and until.startswith(before)):
             return None
         spans.append((begin, len(until)))
     return spans
+
+
+def _first_header(text: str, write: Callable[..., str]) -> str:
+    """What comes before the answer of one that speaks first; templates take no empty one."""
+    sample = [{"role": "user", "content": "x"}]
+    header = write(sample, ask=True).removeprefix(write(sample))
+    return text[: text.find(header) + len(header)] if header and header in text else ""
 
 
 def _alike(one: str, other: str) -> int:
