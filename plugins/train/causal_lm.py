@@ -59,8 +59,10 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
         if kind == "messages" and config.packing == "stream":
             raise BadConfig("conversations are no stream", hint="use packing=documents or packing=none")
 
-        from registry.plugins.train.tasks import causal_lm as task
         from registry.plugins.train.tasks import chat
+        from registry.plugins.train.tasks.causal_lm import FORMAT, CausalLM
+        from registry.plugins.train.tasks.corpus import Corpus, read_conversations, read_documents
+        from registry.plugins.train.tasks.decoders import build_decoder
         from registry.plugins.train.tasks.language import vocabulary_size
         from registry.plugins.train.tasks.tokenizers import learn_bytes, learn_characters
         from registry.plugins.train.tasks.vocabulary import begin_vocabulary
@@ -85,22 +87,18 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
             ctx,
             config,
             "AutoModelForCausalLM",
-            lambda: task.build_decoder(
-                config.family, vocabulary_size(vocabulary.size), end, config.model_dump()
-            ),
+            lambda: build_decoder(config.family, vocabulary_size(vocabulary.size), end, config.model_dump()),
         )
 
-        def corpus(data: DatasetInput) -> task.Corpus:
+        def corpus(data: DatasetInput) -> Corpus:
             if kind == "text":
-                return task.read_documents(rows[data.ref], vocabulary, config.context, config.packing)
-            return task.read_conversations(
-                rows[data.ref], vocabulary, config.context, config.packing, data.role
-            )
+                return read_documents(rows[data.ref], vocabulary, config.context, config.packing)
+            return read_conversations(rows[data.ref], vocabulary, config.context, config.packing, data.role)
 
         train = corpus(source)
         if train.ended is not None and train.ended < 1:
             ctx.log(f"of the answers, {train.ended:.0%} end in a special token that is trained")
-        return task.CausalLM(
+        return CausalLM(
             model,
             vocabulary,
             train,
@@ -108,7 +106,7 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
             longest=config.context,
             smoothing=config.label_smoothing,
             card={
-                "format": task.FORMAT,
+                "format": FORMAT,
                 "columns": source.columns.model_dump(mode="json"),
                 "learned": "conversations" if kind == "messages" else "documents",
                 "context": config.context,

@@ -55,6 +55,8 @@ class TrainTagger(TorchTrain[EncoderConfig]):
             lambda: BertForTokenClassification(bert(config, vocabulary, **names)),
             **names,
         )
+        # A base that knows these tags keeps its head, and with it their order.
+        labels = [model.config.id2label[number] for number in range(len(labels))]
         return Tags(
             model,
             vocabulary,

@@ -18,7 +18,8 @@ from registry.extension import Trained
 from registry.extension.testing import PluginContract
 from registry.plugins.train.causal_lm import TrainCausalLM
 from registry.plugins.train.tasks.blocks import Tokens, cut, pack
-from registry.plugins.train.tasks.causal_lm import build_decoder, check_apart
+from registry.plugins.train.tasks.causal_lm import check_apart
+from registry.plugins.train.tasks.decoders import build_decoder
 
 SHAPE = {
     "hidden_size": 32,

@@ -2,112 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from registry.errors import BadConfig, BadInput
+from registry.errors import BadConfig
 from registry.plugins.train.engine.task import Batch, Dice
-from registry.plugins.train.tasks import chat
-from registry.plugins.train.tasks.blocks import IGNORED, Blocks, Tokens, cut, one_each, pack
+from registry.plugins.train.tasks.blocks import IGNORED, Blocks, Tokens
+from registry.plugins.train.tasks.corpus import Corpus
 from registry.plugins.train.tasks.language import LanguageTask, decode, entropy, is_part_of, perplexities
-from registry.plugins.train.tasks.vocabulary import Vocabulary, encode_all
-from registry.plugins.train.texts import Chat
+from registry.plugins.train.tasks.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
     from transformers import PreTrainedModel
 
 FORMAT = "causal-lm"
-Packing = Literal["documents", "stream", "none"]
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """Rows of a dataset as blocks of tokens.
-
-    Attributes:
-        blocks: What the model is fed.
-        says: What each row says: the text of a document, or what the assistant says in a conversation.
-        rows: How many rows there are.
-        cut_off: Rows of which a part is not read.
-        share_read: Share of the tokens that are.
-        ended: Of conversations: share of the answers whose terminator is trained.
-        terminators: Of conversations: ids of the tokens that end answers.
-    """
-
-    blocks: Blocks
-    says: Sequence[str] | Sequence[Sequence[str]]
-    cut_off: int = 0
-    share_read: float = 1.0
-    ended: float | None = None
-    terminators: tuple[int, ...] = ()
-
-
-def read_documents(
-    texts: Sequence[str], vocabulary: Vocabulary, context: int, packing: Packing, *, size: int = 1000
-) -> Corpus:
-    """Texts as blocks; every token is predicted once.
-
-    Args:
-        texts: One a document.
-        vocabulary: Whose begin token comes before a document, and whose end token after it.
-        context: Longest block.
-        packing: `documents` may not see each other; `stream`: they follow each other as one text;
-            `none`: a block for each.
-        size: Texts that are tokenised at a time.
-    """
-    begin, end = vocabulary.id("bos_token", "eos_token"), vocabulary.id("eos_token")
-    framed: list[list[int]] = []
-    for start in range(0, len(texts), size):
-        for ids in encode_all(vocabulary.tokenizer, texts[start : start + size]):
-            # In a stream, the end of one document is the begin of the next where one token does both.
-            joined = packing == "stream" and begin == end and framed
-            framed.append([*([] if joined else [begin]), *ids, end])
-    tokens = Tokens.of(framed)
-    pieces = cut(tokens, context, stream=packing == "stream")
-    return Corpus(_blocks(tokens, pieces, context, packing), texts)
-
-
-def read_conversations(
-    chats: Sequence[Chat], vocabulary: Vocabulary, context: int, packing: Packing, role: str
-) -> Corpus:
-    """Conversations as blocks; the loss counts the assistant's answers and what ends them.
-
-    One that is longer than a block loses its end; one of which no answer is left is not read at all.
-
-    Raises:
-        BadInput: No answer is left of any of the data of this `role`.
-    """
-    import numpy as np
-
-    encoded = chat.encode(chat.render(chats, vocabulary), vocabulary, context)
-    tokens = encoded.tokens
-    pieces = cut(tokens, context, keep_rest=False)
-    assert tokens.trained is not None
-    sums = np.concatenate([[0], np.cumsum(tokens.trained)])
-    # The first token of a conversation is never predicted.
-    left = sums[pieces.sum(axis=1) + 1] - sums[pieces[:, 0] + 1]
-    pieces = pieces[left > 0]
-    if not len(pieces):
-        raise BadInput(
-            f"no answer of the {role} data begins within {context} tokens: nothing to learn",
-            hint="raise context, or shorten what comes before the answers",
-        )
-    return Corpus(
-        _blocks(tokens, pieces, context, packing),
-        [[m["content"] for m in row if m["role"] == "assistant"] for row in chats],
-        cut_off=int((encoded.lengths > context + 1).sum()),
-        share_read=float((pieces[:, 1] + 1).sum() / encoded.lengths.sum()),
-        ended=encoded.ended,
-        terminators=encoded.terminators,
-    )
-
-
-def _blocks(tokens: Tokens, pieces: np.ndarray, context: int, packing: Packing) -> Blocks:
-    if packing == "documents":
-        return pack(tokens, pieces, context)
-    return one_each(tokens, pieces[pieces[:, 1].argsort(kind="stable")] if packing == "none" else pieces)
 
 
 class CausalLM(LanguageTask):
@@ -259,48 +168,3 @@ def check_apart(model: PreTrainedModel) -> None:
             f"documents of one block would see each other in {type(model).__name__}",
             hint="use packing=none, or packing=stream if they may",
         )
-
-
-def build_decoder(family: str, vocab_size: int, end: int, shape: Mapping[str, Any]) -> PreTrainedModel:
-    """A decoder with random weights: GPT-2 (Radford et al. 2019) or Llama (Touvron et al. 2023).
-
-    No token is named as padding: Llama would never train its embedding, and ours also begins documents.
-
-    Args:
-        family: `gpt2` or `llama`.
-        vocab_size: Rows of the embedding.
-        end: Id of the token that begins and ends documents.
-        shape: `hidden_size`, `layers`, `heads`, `kv_heads`, `context`, `dropout`, `tie`.
-    """
-    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
-
-    hidden, dropout = shape["hidden_size"], shape["dropout"]
-    ends = {"bos_token_id": end, "eos_token_id": end, "tie_word_embeddings": shape["tie"]}
-    if family == "gpt2":
-        return GPT2LMHeadModel(
-            GPT2Config(
-                vocab_size=vocab_size,
-                n_positions=shape["context"],
-                n_embd=hidden,
-                n_layer=shape["layers"],
-                n_head=shape["heads"],
-                resid_pdrop=dropout,
-                embd_pdrop=dropout,
-                attn_pdrop=dropout,
-                **ends,
-            )
-        )
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=vocab_size,
-            max_position_embeddings=shape["context"],
-            hidden_size=hidden,
-            # Two thirds of 4: three matrices then hold what two of a GELU layer do; rounded for GPUs.
-            intermediate_size=-(-8 * hidden // 3 // 32) * 32,
-            num_hidden_layers=shape["layers"],
-            num_attention_heads=shape["heads"],
-            num_key_value_heads=shape["kv_heads"] or shape["heads"],
-            attention_dropout=dropout,
-            **ends,
-        )
-    )
