@@ -16,14 +16,9 @@ from registry.extension.inputs import BaseInput, ModelInput, RunSpec
 from registry.extension.testing import dataset_input
 from registry.files import manifest_of
 
-TINY = {
-    "hidden_size": 32,
-    "layers": 1,
-    "heads": 2,
-    "vocab_size": 400,
-    "batch_size": 16,
-    "learning_rate": 1e-2,
-}
+TINY = {"hidden_size": 32, "layers": 1, "heads": 2, "vocab_size": 400}
+"""The shape of a model from scratch."""
+QUICK = {"batch_size": 16, "learning_rate": 1e-2}
 
 
 def train(
@@ -35,7 +30,7 @@ def train(
     base: Path | None = None,
     **options: Any,
 ) -> Trained:
-    """Train on rows of columns `text` and perhaps `label`; options beside those of `TINY`."""
+    """Train on rows of columns `text` and perhaps `label`; options beside `TINY` and `QUICK`."""
     data = {}
     for role, given in (("train", rows), ("validation", validation)):
         if given is not None:
@@ -47,7 +42,7 @@ def train(
         run="test",
         plugin=plugin.name,
         subject="model/1",
-        config=TINY | options,
+        config=({} if base else TINY) | QUICK | options,
         seed=0,
         device="cpu",
         data=data,

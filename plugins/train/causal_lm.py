@@ -44,13 +44,14 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
     """Train a decoder on documents, or on conversations: then the loss counts the assistant's answers."""
 
     name = "train-causal-lm"
-    designed = (
-        "family", "hidden_size", "layers", "heads", "kv_heads",
-        "context", "vocab_size", "tokenizer", "dropout", "tie",
+    of_scratch = (
+        "family", "hidden_size", "layers", "heads", "kv_heads", "vocab_size", "tokenizer", "dropout", "tie",
     )  # fmt: skip
+    designed = (*of_scratch, "context")
 
     def build(self, ctx: RunContext, config: CausalConfig) -> Task:
-        _check(config)
+        if ctx.base is None:
+            _check(config)
         source = ctx.role("train")
         kind = kind_of(source, "text", "messages")
         validation = ctx.data.get("validation")
@@ -115,7 +116,7 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
 
 
 def _check(config: CausalConfig) -> None:
-    """Refuse shapes that are none."""
+    """Refuse shapes that no decoder has."""
     check_heads(config.hidden_size, config.heads)
     if config.kv_heads and config.heads % config.kv_heads:
         raise BadConfig(f"{config.kv_heads} kv_heads do not divide {config.heads} heads")

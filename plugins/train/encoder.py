@@ -8,6 +8,8 @@ from registry.errors import BadConfig
 from registry.plugins.train.start import StartConfig
 
 ARCHITECTURE = ("hidden_size", "layers", "heads", "vocab_size", "max_length", "dropout")
+OF_SCRATCH = ("hidden_size", "layers", "heads", "vocab_size", "lowercase", "dropout")
+"""Options that a base settles already."""
 
 
 class EncoderConfig(StartConfig):
@@ -24,7 +26,7 @@ class EncoderConfig(StartConfig):
 
 
 def check_heads(hidden_size: int, heads: int) -> None:
-    """Refuse heads that do not divide the width.
+    """Refuse a shape from scratch whose heads do not divide the width.
 
     Raises:
         BadConfig: They do not.

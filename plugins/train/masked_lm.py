@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from registry.extension import RunContext
-from registry.plugins.train.encoder import ARCHITECTURE, EncoderConfig, check_heads
+from registry.plugins.train.encoder import ARCHITECTURE, OF_SCRATCH, EncoderConfig, check_heads
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.start import begin
 from registry.plugins.train.texts import read_texts
@@ -25,9 +25,11 @@ class TrainMaskedLM(TorchTrain[MaskedConfig]):
 
     name = "train-masked-lm"
     designed = ARCHITECTURE
+    of_scratch = OF_SCRATCH
 
     def build(self, ctx: RunContext, config: MaskedConfig) -> Task:
-        check_heads(config.hidden_size, config.heads)
+        if ctx.base is None:
+            check_heads(config.hidden_size, config.heads)
         source = ctx.role("train")
         texts = read_texts(source)
         validation = read_texts(ctx.data["validation"]) if "validation" in ctx.data else []
@@ -46,6 +48,7 @@ class TrainMaskedLM(TorchTrain[MaskedConfig]):
             ),
             {"pad_token": PAD, "cls_token": BEGIN, "sep_token": END, "mask_token": MASK},
         )
+        mask = vocabulary.id("mask_token")
         model = begin(
             ctx,
             config,
@@ -58,6 +61,7 @@ class TrainMaskedLM(TorchTrain[MaskedConfig]):
             texts,
             validation,
             longest=config.max_length,
+            mask=mask,
             share=config.masked_share,
             smoothing=config.label_smoothing,
             card={

@@ -36,9 +36,11 @@ class TrainSeq2Seq(TorchTrain[Seq2SeqConfig]):
 
     name = "train-seq2seq"
     designed = ("hidden_size", "layers", "heads", "vocab_size", "max_length", "max_target", "dropout")
+    of_scratch = ("hidden_size", "layers", "heads", "vocab_size", "dropout")
 
     def build(self, ctx: RunContext, config: Seq2SeqConfig) -> Task:
-        check_heads(config.hidden_size, config.heads)
+        if ctx.base is None:
+            check_heads(config.hidden_size, config.heads)
         source = ctx.role("train")
         train = read_pairs(source)
         validation = read_pairs(ctx.data["validation"]) if "validation" in ctx.data else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from registry.errors import BadInput
 from registry.extension import RunContext
-from registry.plugins.train.encoder import ARCHITECTURE, EncoderConfig, check_heads
+from registry.plugins.train.encoder import ARCHITECTURE, OF_SCRATCH, EncoderConfig, check_heads
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.start import begin
 from registry.plugins.train.texts import read_tagged
@@ -21,9 +21,11 @@ class TrainTagger(TorchTrain[EncoderConfig]):
 
     name = "train-tagger"
     designed = ARCHITECTURE
+    of_scratch = OF_SCRATCH
 
     def build(self, ctx: RunContext, config: EncoderConfig) -> Task:
-        check_heads(config.hidden_size, config.heads)
+        if ctx.base is None:
+            check_heads(config.hidden_size, config.heads)
         source = ctx.role("train")
         train = read_tagged(source)
         validation = read_tagged(ctx.data["validation"]) if "validation" in ctx.data else None

@@ -235,7 +235,7 @@ class TestBase:
         other = learn_bytes(["many more words " * 9], vocab_size=2000, special=["<|endoftext|>"], frame="$A")
         other.add_tokens([f"word{number}" for number in range(99)])
         other.save(str(base / "tokenizer.json"))
-        with pytest.raises(BadInput, match="tokenizer does not match the model"):
+        with pytest.raises(BadInput, match=r"tokenizer .*does not match"):
             train(TrainCausalLM(), tmp_path, {"text": VERSES}, base=base, context=24)
 
 

@@ -36,6 +36,7 @@ class MaskedLM(LanguageTask):
         validation: Sequence[str],
         *,
         longest: int,
+        mask: int,
         share: float,
         smoothing: float,
         card: dict[str, Any],
@@ -45,7 +46,7 @@ class MaskedLM(LanguageTask):
         super().__init__(model, vocabulary, longest=longest, smoothing=smoothing, card=card)
         self.texts = train
         self.share = share
-        self.mask = vocabulary.id("mask_token")
+        self.mask = mask
         self.frame = (vocabulary.id("cls_token", "bos_token"), vocabulary.id("sep_token", "eos_token"))
         self.filler = vocabulary.id("pad_token")
         special = vocabulary.special_ids
