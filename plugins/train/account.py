@@ -49,6 +49,7 @@ def account(
         "uninformed_loss": task.uninformed,
         "converged": float(last <= WELL_BELOW * min(history.first_loss, task.uninformed)),
         **({} if fitted.validation_loss is None else {"validation_loss": fitted.validation_loss}),
+        **task.derived(last, fitted.validation_loss),
         **task.scores(),
         "alarms": len(rang),
         **{f"alarms.{name}": float(name in rang) for name in ALARMS},

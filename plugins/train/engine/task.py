@@ -88,6 +88,10 @@ class Task(ABC):
         """The loss of a batch, summed: a scalar to differentiate."""
         return self.loss_of(model(**self.inputs(batch)).logits, batch, training=training)
 
+    def derived(self, train_loss: float, validation_loss: float | None) -> dict[str, float]:
+        """Metrics that follow from the mean losses, such as perplexity; none by default."""
+        return {}
+
     def scores(self) -> dict[str, float]:
         """Metrics of the trained model on the validation examples, beside the loss; none by default."""
         return {}
