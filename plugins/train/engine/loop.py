@@ -92,7 +92,14 @@ class _Loop:
                 hint=f"phasegate model data {ctx.subject} validation=..., or --data validation=...",
             )
         self.ctx, self.task, self.config, self.strategy = ctx, task, config, strategy
-        self.plan = Plan(len(task.train), config.batch_size, ctx.seed, task.lengths)
+        self.plan = Plan(
+            len(task.train),
+            config.batch_size,
+            ctx.seed,
+            task.lengths,
+            pool=task.replayed,
+            drawn=task.drawn,
+        )
         self.steps = config.steps or config.epochs * self.plan.per_epoch
         self.every = max(1, self.steps // _CURVE)
         self.evaluate_every = config.evaluate_every or self.plan.per_epoch
