@@ -9,7 +9,7 @@ from registry.storage.dossiers.build import build_dossier
 from registry.storage.dossiers.content import as_json, basis_of, content_digest, targets_of
 from registry.storage.dossiers.involved import basis_now, find_words
 from registry.storage.dossiers.judged import find_evidence, measured_by
-from registry.storage.dossiers.service import find_descendants
+from registry.storage.dossiers.origin import find_descendants
 
 __all__ = [
     "as_json",

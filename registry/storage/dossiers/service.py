@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, and_, bindparam, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, bindparam, select
 
 from registry.domain.dossier import ChampionFacts, DeploymentFacts
 from registry.storage import find
-from registry.storage.tables import (
-    DatasetVersion,
-    Deployment,
-    EvidenceRow,
-    Model,
-    Run,
-    RunInput,
-    RunOutput,
-    Version,
-)
+from registry.storage.tables import DatasetVersion, Deployment, EvidenceRow, Version
 
 CHAMPION = "champion"
 _PERFORMANCE = "eval.performance"
@@ -52,27 +42,6 @@ _SERVED = (
     )
     .distinct()
     .order_by(Version.number)
-)
-
-# Versions whose present artifact was tuned from an artifact of this one, and that are not out of use.
-_made, _out, _tuned, _tuned_out = aliased(Run), aliased(RunOutput), aliased(Run), aliased(RunOutput)
-_DESCENDANTS = (
-    select(Model.name, Version.number)
-    .select_from(_made)
-    .join(_out, and_(_out.run_id == _made.id, _out.name == "artifact"))
-    .join(RunInput, and_(RunInput.digest == _out.digest, RunInput.role == "base"))
-    .join(_tuned, _tuned.id == RunInput.run_id)
-    .join(_tuned_out, and_(_tuned_out.run_id == _tuned.id, _tuned_out.name == "artifact"))
-    .join(Version, and_(Version.id == _tuned.version_id, Version.artifact_digest == _tuned_out.digest))
-    .join(Model, Model.id == Version.model_id)
-    .where(
-        _made.version_id == bindparam("version_id"),
-        RunInput.ref == bindparam("ref"),
-        Version.id != bindparam("version_id"),
-        Version.stage != bindparam("last"),
-    )
-    .distinct()
-    .order_by(Model.name, Version.number)
 )
 
 
@@ -120,16 +89,8 @@ def find_service(
         dependants=(
             *(f"{model}@{name}" for name in aliases),
             *(f"deployment {each.id}" for each in deployments if each.state == "active"),
-            *find_descendants(connection, version, last=last),
         ),
     )
-
-
-def find_descendants(connection: Connection, version: Version, *, last: str) -> tuple[str, ...]:
-    """Versions that were tuned from this one: `sms/2`; those in the last stage are left out."""
-    named = {"version_id": version.id, "ref": find.ref_of(version), "last": last}
-    rows = connection.execute(_DESCENDANTS, named) if version.artifact_digest else ()
-    return tuple(f"{name}/{number}" for name, number in rows)
 
 
 def _champion(
