@@ -10,10 +10,10 @@ from registry.extension import RunContext
 from registry.plugins.train.base import fill, special_tokens
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.labelled import LabelledTexts, read_labelled
-from registry.plugins.train.options import ARCHITECTURE, OF_SCRATCH, TrainConfig
+from registry.plugins.train.options import ARCHITECTURE, TrainConfig
 from registry.plugins.train.replay import ROLE, keep_apart, replays
 from registry.plugins.train.start import begin, begin_tokenizer
-from registry.plugins.train.torch_train import TorchTrain
+from registry.plugins.train.torch_train import OF_SCRATCH, TorchTrain
 
 
 class TrainClassifier(TorchTrain[TrainConfig]):
@@ -21,7 +21,7 @@ class TrainClassifier(TorchTrain[TrainConfig]):
 
     name = "train-classifier"
     designed = ARCHITECTURE
-    of_scratch = OF_SCRATCH
+    of_scratch = (*OF_SCRATCH, "dropout")
 
     def build(self, ctx: RunContext, config: TrainConfig) -> Task:
         if ctx.base is None and config.hidden_size % config.heads:

@@ -11,8 +11,6 @@ from registry.plugins.train.start import StartConfig
 
 # Options that describe the model itself: the version's design gives their defaults.
 ARCHITECTURE = ("hidden_size", "layers", "heads", "vocab_size", "max_length", "dropout")
-# What a base has settled already.
-OF_SCRATCH = ("hidden_size", "layers", "heads", "vocab_size", "dropout", "lowercase")
 
 
 class TrainConfig(StartConfig):

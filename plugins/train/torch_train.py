@@ -15,13 +15,18 @@ from registry.plugins.train.start import StartConfig
 
 C = TypeVar("C", bound=TorchConfig)
 
+OF_SCRATCH = (
+    *("family", "hidden_size", "layers", "heads", "kv_heads", "vocab_size", "tokenizer", "tie"),
+    *("lowercase", "patch", "widths", "depths"),
+)
+
 
 class TorchTrain(TrainPlugin[C]):
     """Builds a task, trains it, saves it, loads it again and gives account.
 
     Attributes:
         designed: Options that describe the model itself: the version's design gives their defaults.
-        of_scratch: Options that a base settles already; all of `designed` but `max_length` unless said.
+        of_scratch: Options that a base settles already: to set one beside it is an error.
         takes_base: Whether its options are those of `StartConfig`.
     """
 
@@ -29,13 +34,11 @@ class TorchTrain(TrainPlugin[C]):
     requires = ("safetensors", "tokenizers", "torch", "transformers")
     extra = "train"
     designed: ClassVar[tuple[str, ...]] = ()
-    of_scratch: ClassVar[tuple[str, ...]] = ()
+    of_scratch: ClassVar[tuple[str, ...]] = OF_SCRATCH
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.takes_base = issubclass(cls.config_type, StartConfig)
-        if "of_scratch" not in cls.__dict__ and cls.designed:
-            cls.of_scratch = tuple(name for name in cls.designed if name != "max_length")
 
     @abstractmethod
     def build(self, ctx: RunContext, config: C) -> Task:

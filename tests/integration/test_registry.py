@@ -325,7 +325,7 @@ def test_a_run_that_has_ended_cannot_be_cancelled_or_resumed(at: At) -> None:
             REF,
             {},
             WrongStage,
-            "train is done while a version is designed or trained or tuned",
+            "designed or trained or tuned",
         ),
         ("pii", "loans-test/1", {"config": {"treshold": 1}}, BadConfig, "treshold"),
         ("profile", "loans-test/1", {"options": RunOptions(engine="cloud")}, NotFound, "cloud"),

@@ -406,7 +406,11 @@ def _save_activations(task: Task) -> None:
         raise BadConfig(
             f"{type(task.model).__name__} cannot compute its activations twice (activation_checkpointing)"
         )
-    task.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    how = {"use_reentrant": False}
+    if hasattr(task.model, "activation_checkpointing_enable"):  # as it is called since transformers 5.20
+        task.model.activation_checkpointing_enable(how)
+    else:
+        task.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
 
 
 def _compile(model: Any, *, dynamic: bool) -> Any:
