@@ -137,7 +137,7 @@ def _folder(store: ArtifactStore, folder: Path) -> Base:
     if not folder.is_dir():
         raise NotFound(f"there is no folder {folder}", hint="a version is named MODEL/N or MODEL@ALIAS")
     taken = list(_taken(folder))
-    names = {path.name for path in taken}
+    names = {path.name for path in taken if path.parent == folder}
     if "adapter_config.json" in names:
         raise BadInput(f"{folder} holds an adapter, not a model", hint="merge it into its base first")
     if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):

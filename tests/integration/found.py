@@ -154,13 +154,15 @@ RETIREMENT = Finding(
 
 # What a gate asks of a version beside its artifact, its evaluation and its approvals, tier by tier.
 OF_TIER: Mapping[str, Mapping[str, tuple[Finding, ...]]] = {
-    "minimal": {"deployed": (SAFE,)},
+    "minimal": {"tuned": (document("base-model"),), "deployed": (SAFE,)},
     "limited": {
         "designed": (document("design-review"),),
+        "tuned": (document("base-model"),),
         "deployed": (FAIR, SAFE, document("rollback-plan"), document("monitoring-plan")),
     },
     "high": {
         "designed": (document("design-review"),),
+        "tuned": (document("base-model"),),
         "evaluated": (EVERY_SLICE, ROBUST, document("metric-rationale")),
         "deployed": (
             FAIR,

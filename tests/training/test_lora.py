@@ -50,7 +50,7 @@ def test_only_adapters_and_head_are_trained() -> None:
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert layers.head < trained
     assert all("lora_" in name for name in trained - layers.head)
-    # All linear layers of the blocks, none outside them: query, key, value, attention's and the two of the MLP.
+    # All linear layers of the three blocks, none outside: four of the attention, two of the MLP.
     assert len(trained - layers.head) == 2 * 6 * 3
 
 

@@ -17,7 +17,6 @@ ABOUT_VERSION = (
     found.TUNED,
     found.GOOD_EVALUATION,
     *(finding for findings in found.OF_TIER["high"].values() for finding in findings),
-    found.document("base-model"),
     found.HEALTHY,
     found.QUIET_WINDOW,
     found.RETIREMENT,
