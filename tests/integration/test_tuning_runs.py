@@ -1,4 +1,4 @@
-"""Tuning as people do it: real runs, from a version with replay and from a folder, and what is told of them."""
+"""Tuning by real runs, from a version with replay and from a folder, and what is told of them."""
 
 from __future__ import annotations
 
