@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from registry.errors import BadConfig, BadInput
 from registry.extension import RunContext
@@ -50,7 +50,6 @@ class StartConfig(TorchConfig):
     freeze: str = Field(
         "",
         coerce_numbers_to_str=True,
-        pattern=r"^(|embeddings|all-but-head|[1-9]\d*)$",
         description="with a base: what is not trained: embeddings; a number: embeddings and so many lowest "
         "layers; all-but-head",
     )
@@ -75,6 +74,13 @@ class StartConfig(TorchConfig):
         description="share of each epoch's rows drawn from the replay data (--data replay=..., or what the "
         "base was trained on), so that it is not forgotten",
     )
+
+    @field_validator("freeze")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value in ("", EMBEDDINGS, ALL_BUT_HEAD) or (value.isdecimal() and int(value) > 0):
+            return value
+        raise ValueError(f"write {EMBEDDINGS}, {ALL_BUT_HEAD}, or a number of lowest layers above nought")
 
     @model_validator(mode="after")
     def _no_idle_option(self) -> Self:

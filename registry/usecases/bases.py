@@ -65,7 +65,7 @@ def resolve_base(session: Session, store: ArtifactStore, plugin: AnyPlugin, name
     if not plugin.takes_base:
         raise BadInput(f"{plugin.name} begins with no base: --base does not apply")
     if named.startswith((".", "/", "~")):
-        return _folder(store, Path(named).expanduser())
+        return _folder(store, Path(named).expanduser(), named)
     try:
         ref = find.ref(session, named)
         version = find.version(session, ref)
@@ -132,19 +132,19 @@ def _licence(session: Session, version: Version, data: list[DatasetVersion]) -> 
     return " AND ".join(sorted(f"({name})" if " OR " in name else name for name in named))
 
 
-def _folder(store: ArtifactStore, folder: Path) -> Base:
+def _folder(store: ArtifactStore, folder: Path, named: str) -> Base:
     """Take a folder in: only what cannot run is copied to the store."""
     if not folder.is_dir():
-        raise NotFound(f"there is no folder {folder}", hint="a version is named MODEL/N or MODEL@ALIAS")
-    taken = list(_taken(folder))
-    names = {path.name for path in taken if path.parent == folder}
+        raise NotFound(f"there is no folder {named}", hint="a version is named MODEL/N or MODEL@ALIAS")
+    # Before anything below it is looked at: somebody may have named the root of a disk.
+    names = {path.name for path in folder.iterdir()}
     if "adapter_config.json" in names:
         raise BadInput(f"{folder} holds an adapter, not a model", hint="merge it into its base first")
-    if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
-        raise BadInput(
-            f"{folder} is no model: it needs config.json and weights as .safetensors",
-            hint="model.save_pretrained(FOLDER) of transformers writes both",
-        )
+    if "config.json" not in names:
+        raise _no_model(folder)
+    taken = list(_taken(folder))
+    if not any(path.suffix == ".safetensors" for path in taken if path.parent == folder):
+        raise _no_model(folder)
     with tempfile.TemporaryDirectory() as aside:
         for path in taken:
             target = Path(aside, path.relative_to(folder))
@@ -159,6 +159,13 @@ def _folder(store: ArtifactStore, folder: Path) -> Base:
             licence=_stated_licence(folder),
         ),
         stored,
+    )
+
+
+def _no_model(folder: Path) -> BadInput:
+    return BadInput(
+        f"{folder} is no model: it needs config.json and weights as .safetensors",
+        hint="model.save_pretrained(FOLDER) of transformers writes both",
     )
 
 

@@ -69,7 +69,7 @@ def test_an_alias_is_the_version_that_it_points_to_now(designed: Builder) -> Non
         ("minilm/2", NotFound, "model 'minilm' has no version 2"),
         ("minilm@smal", NotFound, "points to no version"),
         ("nobody/1", NotFound, "there is no model 'nobody'"),
-        ("./nowhere", NotFound, "there is no folder nowhere"),
+        ("./nowhere", NotFound, r"there is no folder \./nowhere"),
         (REF, WrongStage, "the base loans/1 has no artifact"),
     ],
 )

@@ -160,8 +160,8 @@ def test_a_frozen_layer_has_no_rate() -> None:
         ({"lora_dropout": 0.1}, "lora_dropout does nothing without lora_rank"),
         ({"lora_rank": 4, "freeze": "embeddings"}, "freeze does nothing beside lora_rank"),
         ({"freeze": "all-but-head", "layer_decay": 0.9}, "layer_decay does nothing"),
-        ({"freeze": "head"}, "should match pattern"),
-        ({"freeze": "0"}, "should match pattern"),
+        ({"freeze": "head"}, "write embeddings, all-but-head, or a number"),
+        ({"freeze": "0"}, "write embeddings, all-but-head, or a number"),
         ({"layer_decay": 0}, "greater than 0"),
     ],
 )
