@@ -7,14 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from registry.extension import Evidence, PluginConfig, RunContext
+from registry.extension import Evidence, RunContext
 from registry.plugins.train.engine.loop import Fitted
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.engine.watch import ALARMS, WELL_BELOW
 from registry.plugins.train.label_audit import audit_labels, keep, without_texts
-from registry.plugins.train.parity import parity
 from registry.plugins.train.provenance import determinism, environment, learned_from, packages
+from registry.plugins.train.tuning import Tuned
+
+# What transformers calls the options that describe an architecture.
+_AS_TRANSFORMERS = {
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "dropout": "hidden_dropout_prob",
+}
 
 
 def account(
@@ -22,8 +29,10 @@ def account(
     config: TorchConfig,
     task: Task,
     fitted: Fitted,
-    artifact: Path,
     *,
+    tuned: Tuned,
+    adapter: Sequence[Path],
+    measured: Mapping[str, float],
     designed: Sequence[str],
     seconds: float,
 ) -> Evidence:
@@ -34,7 +43,9 @@ def account(
         config: Its options.
         task: What was learned.
         fitted: How it went.
-        artifact: Folder that was saved; it is loaded again and compared.
+        tuned: What was done to the model before.
+        adapter: Files that keep the adapters that were merged.
+        measured: Of the artifact: parity, and what was forgotten.
         designed: Options that the version's design may fix.
         seconds: That the whole run took.
     """
@@ -59,10 +70,9 @@ def account(
         "steps": history.step,
         "epochs": history.step / fitted.per_epoch,
         "tokens": history.tokens,
-        "parameters": sum(p.numel() for p in task.model.parameters()),
-        "parameters.trained": sum(p.numel() for p in task.model.parameters() if p.requires_grad),
+        **tuned.metrics(),
         "waited_share": fitted.waited,
-        **parity(task, artifact),
+        **measured,
         "seconds": seconds,
         "hours": seconds / 3600,
         **task.metrics(),
@@ -70,10 +80,11 @@ def account(
     facts = {
         **fitted.facts,
         **task.facts(),
+        **tuned.facts(),
         "architecture": describe(task),
         "seed": str(ctx.seed),
         "resumed_from": fitted.resumed_from,
-        "differs_from_design": differences(ctx.model.design, config, designed) or "no",
+        "differs_from_design": differences(ctx.model.design, used(config, task, designed)) or "no",
         "alarms": ", ".join(rang) or "none",
         **learned_from(ctx.data),
         **environment(),
@@ -86,7 +97,7 @@ def account(
         facts=facts,
         tables={**task.tables(), "label_audit": without_texts(audit), "alarms": history.alarms},
         summary=summary,
-        files=(list_file, keep(audit, ctx.folder / "label_audit.json")),
+        files=(list_file, keep(audit, ctx.folder / "label_audit.json"), *adapter),
     )
 
 
@@ -99,12 +110,21 @@ def describe(task: Task) -> str:
     return "{}, {} x {}, {} heads".format(name, *shape) if all(shape) else name
 
 
-def differences(design: Mapping[str, Any], config: PluginConfig, names: Sequence[str]) -> str:
+def used(config: TorchConfig, task: Task, names: Sequence[str]) -> dict[str, Any]:
+    """The architecture that was trained: as the options made it, or as the base had it already."""
+    made = {name: getattr(config, name) for name in names}
+    if getattr(task.model, "begun", None) is None:
+        return made
+    known = task.model.config.get_text_config()
+    return {name: getattr(known, _AS_TRANSFORMERS.get(name, name), value) for name, value in made.items()}
+
+
+def differences(design: Mapping[str, Any], used: Mapping[str, Any]) -> str:
     """Where what was trained is not what was designed."""
     return ", ".join(
-        f"{name} {design[name]} -> {getattr(config, name)}"
-        for name in names
-        if name in design and not _same(design[name], getattr(config, name))
+        f"{name} {design[name]} -> {value}"
+        for name, value in used.items()
+        if name in design and not _same(design[name], value)
     )
 
 

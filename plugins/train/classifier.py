@@ -1,4 +1,4 @@
-"""`train-classifier`: a small transformer encoder from scratch, with a tokenizer of its own."""
+"""`train-classifier`: a transformer encoder, from scratch with a tokenizer of its own, or from a base."""
 
 from __future__ import annotations
 
@@ -7,30 +7,38 @@ from collections import Counter
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadInput
 from registry.extension import RunContext
+from registry.plugins.train.base import fill, special_tokens
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.labelled import LabelledTexts, read_labelled
 from registry.plugins.train.options import ARCHITECTURE, TrainConfig
+from registry.plugins.train.replay import ROLE, keep_apart, replays
 from registry.plugins.train.start import begin, begin_tokenizer
-from registry.plugins.train.torch_train import TorchTrain
+from registry.plugins.train.torch_train import OF_SCRATCH, TorchTrain
 
 
 class TrainClassifier(TorchTrain[TrainConfig]):
-    """Train a text classifier on a version's training data."""
+    """Train a text classifier on a version's training data, from scratch or from a base."""
 
     name = "train-classifier"
     designed = ARCHITECTURE
+    of_scratch = (*OF_SCRATCH, "dropout")
 
     def build(self, ctx: RunContext, config: TrainConfig) -> Task:
-        if config.hidden_size % config.heads:
+        if ctx.base is None and config.hidden_size % config.heads:
             raise BadConfig(f"{config.heads} heads do not divide a hidden_size of {config.hidden_size}")
         source = ctx.role("train")
         train = read_labelled(source, config.reweigh)
+        fresh, kept = len(train.labels), None
+        if replays(ctx, config):
+            old = read_labelled(ctx.data[ROLE], config.reweigh)
+            pool, apart = keep_apart(len(old.labels), ctx.seed)
+            train, kept = train + old.only(pool), old.only(apart)
         validation = read_labelled(ctx.data["validation"]) if "validation" in ctx.data else None
         positive = _check(train, validation, config)
         ctx.log(f"labels {', '.join(train.classes)}, positive {positive!r}")
 
         from registry.plugins.train.tasks.text_classes import FORMAT, TextClasses, build_encoder
-        from registry.plugins.train.tasks.tokenizers import train_tokenizer
+        from registry.plugins.train.tasks.tokenizers import SPECIAL, train_tokenizer
 
         tokenizer = begin_tokenizer(
             ctx,
@@ -44,20 +52,27 @@ class TrainClassifier(TorchTrain[TrainConfig]):
             id2label=dict(enumerate(train.classes)),
             label2id={label: number for number, label in enumerate(train.classes)},
         )
-        return TextClasses(
+        special = special_tokens(ctx.base.path) if ctx.base else SPECIAL
+        fill(model, tokenizer, special)
+        task = TextClasses(
             model,
             tokenizer,
             train,
             validation,
             config=config,
+            special=special,
             card={
                 "format": FORMAT,
-                "labels": list(train.classes),
+                # A base that was trained for the same labels may have them in another order.
+                "labels": [model.config.id2label[number] for number in range(len(train.classes))],
                 "positive": positive,
                 "columns": source.columns.model_dump(mode="json"),
                 "max_length": config.max_length,
             },
         )
+        if kept is not None:
+            task.replay(len(train.labels) - fresh, config.replay_share, kept)
+        return task
 
 
 def _check(train: LabelledTexts, validation: LabelledTexts | None, config: TrainConfig) -> str:

@@ -402,9 +402,13 @@ class Registry:
         *,
         data: Mapping[str, str] | None = None,
         config: Mapping[str, Any] | None = None,
+        base: str = "",
         options: RunOptions | None = None,
     ) -> int:
-        """Start a plugin's run in processes of its own; returns the run's number at once."""
+        """Start a plugin's run in processes of its own; returns the run's number at once.
+
+        A training begins with `base` if that is named: `minilm/1`, `minilm@champion`, or `./folder`.
+        """
         with self._opened.read() as session:
             named = find.ref(session, ref)
         return usecases.runs.start_run(
@@ -416,6 +420,7 @@ class Registry:
             named,
             data=data,
             config=config,
+            base=base,
             options=options,
         )
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 PAD, BEGIN, END = "[PAD]", "[CLS]", "[SEP]"
+SPECIAL = {"pad_token": PAD, "cls_token": BEGIN, "sep_token": END}
 
 
 def train_tokenizer(
