@@ -23,9 +23,9 @@ def mean_average_precision(
 ) -> float:
     """Mean over the classes of the area under precision over recall; 1 is best.
 
-    Everingham et al. (2010), "The PASCAL Visual Object Classes (VOC) Challenge", section 4.2, with
-    every recall as a sampling point, as the challenge has had it since 2010. By falling score, a claim is right
-    if the object of its class that it overlaps most overlaps it by `least`, and no claim before had that one.
+    Everingham et al. (2010), "The PASCAL Visual Object Classes (VOC) Challenge", section 4.2, with every
+    recall as a sampling point, as the challenge has had it since 2010. By falling score, a claim is right if
+    the object of its class that it overlaps most overlaps it by `least`, and no claim before had that one.
 
     Args:
         truth: For each picture its objects.

@@ -39,7 +39,7 @@ class TrainDetector(TorchTrain[DetectorConfig]):
     designed = ("size", "channels", "patch", "hidden_size", "layers", "heads", "dropout", "objects")
 
     def build(self, ctx: RunContext, config: DetectorConfig) -> Task:
-        from registry.plugins.train.tasks.picture_boxes import FORMAT, PictureBoxes
+        from registry.plugins.train.tasks.picture_boxes import FORMAT, PictureBoxes, most_objects
         from registry.plugins.train.tasks.picture_models import (
             base_pictures,
             build_yolos,
@@ -54,8 +54,6 @@ class TrainDetector(TorchTrain[DetectorConfig]):
         train = _read(ctx, source, shape)
         validation = _read(ctx, ctx.data["validation"], shape) if "validation" in ctx.data else None
         pictures, objects = train
-        check_boxes(objects, validation[1] if validation else None, config.objects)
-        ctx.log(f"labels {', '.join(objects.classes)}, at most {objects.most} objects in a picture")
         model = begin(
             ctx,
             config,
@@ -72,6 +70,8 @@ class TrainDetector(TorchTrain[DetectorConfig]):
             ),
             **names(objects.classes),
         )
+        check_boxes(objects, validation[1] if validation else None, most_objects(model))
+        ctx.log(f"labels {', '.join(objects.classes)}, at most {objects.most} objects in a picture")
         if model.loss_function.__name__ != "ForObjectDetectionLoss":
             raise BadInput(
                 f"the base is a {type(model).__name__}, which learns by another loss than DETR's",

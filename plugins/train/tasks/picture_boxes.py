@@ -30,6 +30,12 @@ _SAMPLE = 256
 _NONE = -1
 
 
+def most_objects(model: PreTrainedModel) -> int:
+    """How many objects a model of the DETR family can find in a picture."""
+    config = model.config
+    return int(getattr(config, "num_detection_tokens", None) or config.num_queries)
+
+
 @dataclass(frozen=True)
 class Examples:
     """Pictures with their objects; `numbers` are the classes of the objects."""
@@ -128,7 +134,7 @@ class PictureBoxes(Task):
         import torch
 
         config = self.model.config
-        queries = self.config.objects
+        queries = most_objects(self.model)
         counts = Counter(number for numbers in self.train.numbers for number in numbers)
         weights = [float(counts[number]) for number in range(len(self.card["labels"]))]
         weights.append(config.eos_coefficient * (queries * len(self.train) - sum(weights)))

@@ -84,11 +84,14 @@ def build_yolos(
     """YOLOS (Fang et al. 2021): DETR's set prediction on a vision transformer, `objects` boxes for a picture.
 
     Of the DETR family it is the one that can begin from scratch: the others freeze the norms and the stem of
-    their convolutional backbone, for they expect it to be trained already.
+    their convolutional backbone, for they expect it to be trained already. Its tokens begin at random and its
+    positions as sines, as DETR has them: transformers begins both at zero, where all tokens are alike and
+    have to be told apart before a box can be learned.
     """
+    import torch
     from transformers import YolosConfig, YolosForObjectDetection
 
-    return YolosForObjectDetection(
+    model = YolosForObjectDetection(
         YolosConfig(
             image_size=[size, size],
             num_channels=channels,
@@ -104,6 +107,29 @@ def build_yolos(
             **names(labels),
         )
     )
+    start = model.vit.embeddings
+    with torch.no_grad():
+        start.detection_tokens.normal_()
+        start.position_embeddings[:, 1 : 1 + (size // patch) ** 2] = sines(size // patch, hidden_size)
+    return model
+
+
+def sines(side: int, width: int) -> torch.Tensor:
+    """Positions of a square grid, shape (side * side, width): half for the row, half for the column.
+
+    Vaswani et al. (2017), section 3.5, of each axis by itself as in Carion et al. (2020); periods go from two
+    cells to four sides.
+    """
+    import torch
+
+    count = width // 4
+    periods = 2 * (2 * side) ** torch.linspace(0, 1, count)
+    angles = torch.arange(side)[:, None] * (2 * torch.pi / periods)
+    axis = torch.cat([angles.sin(), angles.cos()], dim=1)
+    rows, columns = axis[:, None].expand(-1, side, -1), axis[None].expand(side, -1, -1)
+    found = torch.zeros(side * side, width)
+    found[:, : 4 * count] = torch.cat([rows, columns], dim=-1).reshape(side * side, -1)
+    return found
 
 
 def names(labels: Sequence[str]) -> dict[str, Any]:
