@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from typing import ClassVar, TypeVar, cast
+from typing import TypeVar
 
-from registry.extension import RunContext, Trained, TrainPlugin
-from registry.extension.discovery import read_config
+from registry.extension import RunContext, Trained
+from registry.plugins.train.designed import DesignedTrain
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
 
 C = TypeVar("C", bound=TorchConfig)
 
 
-class TorchTrain(TrainPlugin[C]):
-    """Builds a task, trains it, saves it, loads it again and gives account.
+class TorchTrain(DesignedTrain[C]):
+    """Builds a task, trains it, saves it, loads it again and gives account."""
 
-    Attributes:
-        designed: Options that describe the model itself: the version's design gives their defaults.
-    """
-
-    evidence = "run.train"
     requires = ("safetensors", "tokenizers", "torch", "transformers")
     extra = "train"
-    designed: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def build(self, ctx: RunContext, config: C) -> Task:
@@ -68,8 +62,3 @@ class TorchTrain(TrainPlugin[C]):
             seconds=time.monotonic() - began,
         )
         return Trained(path=folder, evidence=evidence)
-
-    def with_design(self, ctx: RunContext, config: C) -> C:
-        """The options, with the design's values wherever the run does not say otherwise."""
-        design = {name: ctx.model.design[name] for name in self.designed if name in ctx.model.design}
-        return cast("C", read_config(self, {**design, **config.model_dump(exclude_unset=True)}))
