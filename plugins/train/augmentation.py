@@ -10,10 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from registry.plugins.train.engine.task import Dice
-from registry.plugins.train.start import StartConfig
+from registry.plugins.train.picture_options import AugmentConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,23 +19,6 @@ if TYPE_CHECKING:
 
 # Area and shape of what is erased: Zhong et al. (2017), "Random Erasing Data Augmentation", table 5.
 _AREA, _SHAPE = (0.02, 0.33), 0.3
-
-
-class AugmentConfig(StartConfig):
-    """How pictures are changed, each anew in every epoch; 0 everywhere: not at all."""
-
-    rotate: float = Field(0.0, ge=0, le=180, description="turn by up to so many degrees, either way")
-    shift: float = Field(0.0, ge=0, le=0.5, description="move by up to this share of the size, each way")
-    zoom: float = Field(0.0, ge=0, le=0.5, description="enlarge (crop) or shrink by up to this share")
-    flip: bool = Field(False, description="mirror half of them, left to right")
-    erase: float = Field(
-        0.0, ge=0, le=1, description="probability of a random rectangle being painted over with the mean"
-    )
-
-    @property
-    def augments(self) -> bool:
-        """Whether anything is changed."""
-        return bool(self.rotate or self.shift or self.zoom or self.flip or self.erase)
 
 
 def augment(

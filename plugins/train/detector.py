@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from registry.errors import BadInput
 from registry.extension import DatasetInput, RunContext
 from registry.extension.tables import read_rows
 from registry.plugins.train.boxes import Boxes, check_boxes, check_objects, read_boxes
 from registry.plugins.train.engine.task import Task
+from registry.plugins.train.picture_options import DetectorConfig
 from registry.plugins.train.pictures import Pictures, read_pictures
-from registry.plugins.train.start import StartConfig, begin
+from registry.plugins.train.start import begin
 from registry.plugins.train.torch_train import TorchTrain
-
-
-class DetectorConfig(StartConfig):
-    """How to train, and what; options of the architecture default to the version's design."""
-
-    flip: bool = Field(False, description="mirror half of the pictures of each epoch, boxes included")
-    size: int = Field(64, ge=8, description="height and width that pictures are resized to, in pixels")
-    channels: Literal[1, 3] = Field(3, description="1: grey; 3: colour")
-    patch: int = Field(8, ge=1, description="height and width of what is one token, in pixels")
-    hidden_size: int = Field(96, ge=8, description="width of the transformer")
-    layers: int = Field(4, ge=1, description="layers of the transformer")
-    heads: int = Field(4, ge=1, description="attention heads; they divide hidden_size")
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout of the layers")
-    objects: int = Field(10, ge=1, description="most objects that are found in one picture")
 
 
 class TrainDetector(TorchTrain[DetectorConfig]):

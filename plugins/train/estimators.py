@@ -15,7 +15,7 @@ from registry.extension.skops_types import ASKED
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-    from registry.plugins.train.tabular import TabularConfig
+    from registry.plugins.train.tabular_options import TabularConfig
 
 MODEL = "model.skops"
 _SCHEMA = "schema.json"

@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from registry.errors import BadConfig
 from registry.extension import DatasetInput, RunContext
-from registry.extension.options import Numbers, Words
 from registry.extension.tables import read_rows
-from registry.plugins.train.augmentation import AugmentConfig
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.labels import Labels, check_labels, read_labels
+from registry.plugins.train.picture_options import ImageConfig
 from registry.plugins.train.pictures import Pictures, read_pictures
 from registry.plugins.train.start import begin
 from registry.plugins.train.torch_train import TorchTrain
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-
-class ImageConfig(AugmentConfig):
-    """How to train, and what; options of the architecture default to the version's design."""
-
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target spread over all labels")
-    reweigh: Words = Field(
-        (), description="sensitive columns, comma-separated, that row weights make independent of the label"
-    )
-    class_weight: Literal["none", "balanced"] = Field(
-        "none", description="balanced: rare labels count as much as frequent ones"
-    )
-    positive: str = Field(
-        "",
-        description="label that binary metrics count as positive; default: the rarest in the training data",
-    )
-    family: Literal["vit", "resnet"] = Field("resnet", description="what is trained from scratch")
-    size: int = Field(32, ge=8, description="height and width that pictures are resized to, in pixels")
-    channels: Literal[1, 3] = Field(3, description="1: grey; 3: colour")
-    dropout: float = Field(0.0, ge=0, lt=1, description="of a new vit's layers; else before the head")
-    patch: int = Field(4, ge=1, description="of a vit: height and width of what is one token, in pixels")
-    hidden_size: int = Field(128, ge=8, description="of a vit: width")
-    layers: int = Field(4, ge=1, description="of a vit: layers")
-    heads: int = Field(4, ge=1, description="of a vit: attention heads; they divide hidden_size")
-    widths: Numbers = Field(
-        (32, 64, 128), min_length=1, description="of a resnet: channels of each stage, comma-separated"
-    )
-    depths: Numbers = Field(
-        (1, 1, 1), min_length=1, description="of a resnet: blocks of each stage, comma-separated"
-    )
 
 
 class TrainImageClassifier(TorchTrain[ImageConfig]):

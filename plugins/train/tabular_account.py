@@ -21,7 +21,8 @@ from registry.plugins.train.provenance import determinism, environment, learned_
 if TYPE_CHECKING:
     import numpy as np
 
-    from registry.plugins.train.tabular import Fit, Rows, TabularConfig
+    from registry.plugins.train.tabular_fit import Fit, Rows
+    from registry.plugins.train.tabular_options import TabularConfig
 
 # Rows whose labels and inputs are looked at.
 _AUDITED = 64
@@ -44,7 +45,7 @@ def check_parity(fitted: Fit, path: Path, rows: Rows) -> dict[str, float]:
     most = float(np.abs(ours - theirs).max())
     if not most <= 1e-12:
         raise RunFailed(
-            f"the artifact, loaded again, answers unlike the trained model: probabilities differ by {most:.3g}"
+            f"the artifact, loaded again, answers unlike the trained model: they differ by {most:.3g}"
         )
     return {"parity.max_difference": most, "parity.rows": float(len(ours))}
 

@@ -77,7 +77,7 @@ def kind_of(type: pa.DataType) -> Kind:
 
 
 def find_features(table: pa.Table, names: Sequence[str]) -> tuple[Features, list[str]]:
-    """Columns as features by their types, and the names of those that can be none, such as lists and times."""
+    """Columns as features by their types, and those that can be none, such as lists and times."""
     kinds: dict[Kind, list[str]] = {"number": [], "category": [], "other": []}
     for name in names:
         kinds[kind_of(table[name].type)].append(name)

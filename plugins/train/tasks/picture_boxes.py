@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from registry.plugins.train.detector import DetectorConfig
+    from registry.plugins.train.picture_options import DetectorConfig
 
 FORMAT = "object-detector"
 # Pictures that are asked about at a time when the trained model is scored.

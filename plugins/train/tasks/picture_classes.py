@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry.plugins.train.augmentation import AugmentConfig, augment
+from registry.plugins.train.augmentation import augment
 from registry.plugins.train.engine.task import Batch, Dice, Task
 from registry.plugins.train.labels import Labels
 from registry.plugins.train.loss import row_weights, uninformed_loss, weighted_cross_entropy
+from registry.plugins.train.picture_options import AugmentConfig
 from registry.plugins.train.pictures import Pictures
 from registry.plugins.train.tasks.picture_models import normalised, picture_digests, save_pictures_model
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from registry.plugins.train.image_classifier import ImageConfig
+    from registry.plugins.train.picture_options import ImageConfig
 
 FORMAT = "image-classifier"
 # Pictures that are asked about at a time when the trained model is scored.

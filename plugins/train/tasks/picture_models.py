@@ -137,8 +137,9 @@ def sines(side: int, width: int) -> torch.Tensor:
 def initial_spread(width: int) -> float:
     """Standard deviation of new weights: one over the root of the width.
 
-    The 0.02 of transformers is meant for widths of 768 and more. At 64 it makes every layer say next to nothing,
-    and boxes are hardly learned: mean average precision on squares 0.2 instead of 0.9, after as many steps.
+    The 0.02 of transformers is meant for widths of 768 and more. At 64 it makes every layer say next to
+    nothing, and boxes are hardly learned: mean average precision on squares 0.2 instead of 0.9, after as
+    many steps.
     """
     return float(width**-0.5)
 
