@@ -75,5 +75,5 @@ def _check_types(schema: Any) -> None:
             name = f"{value.get('__module__')}.{value.get('__class__')}"
             if name not in TYPES:
                 raise Malformed(f"loading it makes a {name}, which is not known to be harmless")
-            if value["__loader__"] not in LOADERS:
-                raise Malformed(f"loading it makes a {name} by {value['__loader__']}")
+            if (loader := str(value.get("__loader__"))) not in LOADERS:
+                raise Malformed(f"loading it makes a {name} by {loader}")
