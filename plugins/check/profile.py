@@ -60,7 +60,8 @@ def _columns(ctx: RunContext, table: pa.Table, roles: ColumnRoles) -> Rows:
     """Per column: type, role, completeness and number of different values."""
     import pyarrow.compute as pc
 
-    named = dict.fromkeys(roles.sensitive, "sensitive") | {roles.label: "label", roles.text: "text"}
+    named = dict.fromkeys(roles.sensitive, "sensitive")
+    named |= {getattr(roles, role): role for role in ("label", "image", "text")}
     texts = text_columns(table)
     rows = []
     for done, name in enumerate(table.column_names, 1):
@@ -118,10 +119,20 @@ def _lengths(column: pa.ChunkedArray) -> dict[str, float]:
 
 
 def _shares(table: pa.Table, name: str) -> Rows:
-    """Rows per value of a column, largest first; shares are of the rows that have one."""
+    """Rows per value of a column, largest first; shares are of the rows that have one.
+
+    A list is counted by its elements: tags, or the labels of the objects in a picture.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     known = table[name].drop_null()
+    if pa.types.is_list(known.type):
+        known = pc.list_flatten(known)
+    if pa.types.is_struct(known.type) and known.type.get_field_index("label") >= 0:
+        known = pc.struct_field(known, "label")
+    if pa.types.is_nested(known.type):
+        return []
     counted = pc.value_counts(known).to_pylist()
     rows = [
         {

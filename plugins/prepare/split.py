@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadTable
 from registry.extension import DatasetDraft, Evidence, PluginConfig, Prepared, PreparePlugin, RunContext
-from registry.extension.tables import groups_of, read_rows, text_key
+from registry.extension.inputs import ColumnRoles
+from registry.extension.tables import groups_of, read_rows, row_keys
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +51,7 @@ class SplitConfig(PluginConfig):
 
 
 class Split(PreparePlugin[SplitConfig]):
-    """Train, validation and test parts in proportion, none of which holds a text of another."""
+    """Train, validation and test parts in proportion, none of which holds a text or picture of another."""
 
     name = "split"
     evidence = "data.split"
@@ -58,27 +59,35 @@ class Split(PreparePlugin[SplitConfig]):
     def run(self, ctx: RunContext, config: SplitConfig) -> Prepared:
         """Deal the rows out by label. Texts that differ only in case, space or punctuation stay together.
 
-        `leaked_rows` counts, in the parts as written, the rows whose text is in another part too.
+        So do equal pictures, and equal rows of a table that has neither. A label that is a list, such as the
+        objects in a picture, is no class: such rows are dealt out at random. `leaked_rows` counts, in the
+        parts as written, the rows whose text or picture is in another part too.
 
         Raises:
             BadTable: No rows, rows without text or label, or a class with fewer texts than there are parts.
-            BadConfig: The dataset names no text or label column, or `stratify` one that is not there.
+            BadConfig: The dataset names no label column, or `stratify` one that is not there.
         """
+        from pyarrow.types import is_nested
+
         table = read_rows(ctx.dataset)
-        texts = _complete(ctx, table, ctx.dataset.column("text"))
-        labels = _complete(ctx, table, ctx.dataset.column("label"))
+        roles = ctx.dataset.columns
+        for name in filter(None, (roles.text, roles.image)):
+            _check_complete(ctx, table, name)
+        label = ctx.dataset.column("label")
+        _check_complete(ctx, table, label)
+        labels = [""] * table.num_rows if is_nested(table[label].type) else groups_of(table[label])
         for name in config.stratify:
             if name not in table.column_names:
                 raise BadConfig(
                     f"option 'stratify': no column {name!r}", hint=did_you_mean(name, table.column_names)
                 )
-        keys = [text_key(text) for text in texts]
+        keys = row_keys(table, roles)
         groups = (groups_of(table[name]) for name in config.stratify)
-        strata = list(zip(map(str, labels), *groups, strict=True))
+        strata = list(zip(labels, *groups, strict=True))
 
         rows = deal(keys, strata, config.shares, ctx.seed)
         parts = {part: table.take(sorted(rows[part])) for part in config.shares}
-        leaked = leaked_rows(parts, ctx.dataset.column("text"))
+        leaked = leaked_rows(parts, roles)
 
         metrics = {"rows": float(table.num_rows), "leaked_rows": float(leaked)}
         for part, content in parts.items():
@@ -107,7 +116,7 @@ class Split(PreparePlugin[SplitConfig]):
 
 
 def deal(
-    keys: Sequence[str], strata: Sequence[Stratum], shares: Mapping[str, float], seed: int
+    keys: Sequence[Hashable], strata: Sequence[Stratum], shares: Mapping[str, float], seed: int
 ) -> dict[str, list[int]]:
     """Deal rows out to parts, stratum by stratum, rows of one key always together.
 
@@ -120,7 +129,7 @@ def deal(
     Raises:
         BadTable: A stratum has fewer keys than there are parts.
     """
-    groups: dict[str, list[int]] = defaultdict(list)
+    groups: dict[Hashable, list[int]] = defaultdict(list)
     for row, key in enumerate(keys):
         groups[key].append(row)
     by_stratum: dict[Stratum, list[list[int]]] = defaultdict(list)
@@ -161,19 +170,18 @@ def _fill(groups: Sequence[list[int]], shares: Mapping[str, float]) -> Iterable[
         yield part, rows
 
 
-def _complete(ctx: RunContext, table: pa.Table, name: str) -> list[Any]:
-    """A column's values, all of which are there."""
+def _check_complete(ctx: RunContext, table: pa.Table, name: str) -> None:
+    """Refuse a column with missing values."""
     if absent := table[name].null_count:
         raise BadTable(
             f"{absent} of {table.num_rows} rows of {ctx.dataset.ref} have no {name!r}",
             hint=f"phasegate run clean {ctx.dataset.ref} removes rows without text; give the others a label",
         )
-    return list(table[name].to_pylist())
 
 
-def leaked_rows(parts: Mapping[str, pa.Table], text: str) -> int:
-    """Rows whose text is in another part too."""
-    keys = {part: [text_key(value) for value in content[text].to_pylist()] for part, content in parts.items()}
+def leaked_rows(parts: Mapping[str, pa.Table], roles: ColumnRoles) -> int:
+    """Rows whose text or picture is in another part too."""
+    keys = {part: row_keys(content, roles) for part, content in parts.items()}
     places = Counter(key for found in keys.values() for key in set(found))
     return sum(places[key] > 1 for found in keys.values() for key in found)
 

@@ -129,6 +129,9 @@ def differences(design: Mapping[str, Any], used: Mapping[str, Any]) -> str:
 
 
 def _same(designed: Any, used: Any) -> bool:
+    if isinstance(used, tuple):
+        words = designed.split(",") if isinstance(designed, str) else designed
+        return [str(word).strip() for word in words] == [str(word) for word in used]
     if isinstance(used, bool) or not isinstance(used, int | float):
         return str(designed).strip().lower() == str(used).strip().lower()
     try:

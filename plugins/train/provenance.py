@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import distributions, version
 from pathlib import Path
 
@@ -20,13 +20,9 @@ def packages(path: Path) -> tuple[Path, str]:
     return path, digest_bytes(data)
 
 
-def environment() -> dict[str, str]:
-    """Versions of what decides the bytes."""
-    return {
-        "python": platform.python_version(),
-        "transformers": version("transformers"),
-        "tokenizers": version("tokenizers"),
-    }
+def environment(packages: Sequence[str] = ("transformers", "tokenizers")) -> dict[str, str]:
+    """Versions of what decides the bytes: of Python, and of these packages."""
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def learned_from(data: Mapping[str, DatasetInput]) -> dict[str, str]:

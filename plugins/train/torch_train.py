@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar
 
 from registry.errors import BadConfig
-from registry.extension import RunContext, Trained, TrainPlugin
-from registry.extension.discovery import read_config
+from registry.extension import RunContext, Trained
+from registry.plugins.train.designed import DesignedTrain
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.start import StartConfig
@@ -21,19 +21,16 @@ OF_SCRATCH = (
 )
 
 
-class TorchTrain(TrainPlugin[C]):
+class TorchTrain(DesignedTrain[C]):
     """Builds a task, trains it, saves it, loads it again and gives account.
 
     Attributes:
-        designed: Options that describe the model itself: the version's design gives their defaults.
         of_scratch: Options that a base settles already: to set one beside it is an error.
         takes_base: Whether its options are those of `StartConfig`.
     """
 
-    evidence = "run.train"
     requires = ("safetensors", "tokenizers", "torch", "transformers")
     extra = "train"
-    designed: ClassVar[tuple[str, ...]] = ()
     of_scratch: ClassVar[tuple[str, ...]] = OF_SCRATCH
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -97,14 +94,13 @@ class TorchTrain(TrainPlugin[C]):
         return Trained(path=folder, evidence=evidence)
 
     def with_design(self, ctx: RunContext, config: C) -> C:
-        """The options, with the design's values wherever the run does not say otherwise."""
-        design = {name: ctx.model.design[name] for name in self.designed if name in ctx.model.design}
-        if ctx.base is not None:
-            for name in self.of_scratch:
-                design.pop(name, None)
-                if name in config.model_fields_set:
-                    raise BadConfig(f"{name} does nothing with a base: it is as {ctx.base.ref} has it")
-        config = cast("C", read_config(self, {**design, **config.model_dump(exclude_unset=True)}))
+        """The options, with the design's values wherever neither the run nor its base says otherwise."""
+        settled = self.of_scratch if ctx.base is not None else ()
+        for name in settled:
+            if name in config.model_fields_set:
+                assert ctx.base is not None
+                raise BadConfig(f"{name} does nothing with a base: it is as {ctx.base.ref} has it")
+        config = self.designed_options(ctx.model.design, config, without=settled)
         return config.beginning(ctx) if isinstance(config, StartConfig) else config
 
     def replays(self, config: C) -> bool:

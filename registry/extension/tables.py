@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadTable
-from registry.extension.inputs import DatasetInput
+from registry.extension.inputs import ColumnRoles, DatasetInput
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,6 +49,7 @@ def read_rows(data: DatasetInput, text: Sequence[TextKind] = ("text",)) -> pa.Ta
     roles = data.columns
     for role, name in [
         ("text", roles.text),
+        ("image", roles.image),
         ("label", roles.label),
         *(("sensitive", n) for n in roles.sensitive),
     ]:
@@ -119,6 +121,23 @@ def text_key(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     return _NO_WORD.sub("", folded) or folded.strip()
+
+
+def row_keys(table: pa.Table, roles: ColumnRoles) -> list[str | None]:
+    """What makes a row the same as another to a model, which must not learn one and be judged by the other.
+
+    The text without case, space and punctuation (`text_key`); of pictures the file's digest; of a table
+    without either the values of all columns but the label. None where there is no text or picture.
+    """
+    if roles.text:
+        return [None if text is None else text_key(text) for text in table[roles.text].to_pylist()]
+    if roles.image:
+        return [
+            None if data is None else hashlib.sha256(data).hexdigest()
+            for data in table[roles.image].to_pylist()
+        ]
+    names = [name for name in table.column_names if name != roles.label]
+    return [repr(values) for values in zip(*(table[name].to_pylist() for name in names), strict=True)]
 
 
 def _plain(type: pa.DataType) -> pa.DataType:

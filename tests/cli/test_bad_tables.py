@@ -156,7 +156,7 @@ def test_what_is_no_file(phasegate: Phasegate, tmp_path: Path) -> None:
     missing = phasegate.refuses("dataset", "add", "words", tmp_path / "missing.csv")
     assert f"{tmp_path}/missing.csv cannot be read: No such file or directory" in missing.err
     folder = phasegate.refuses("dataset", "add", "words", tmp_path)
-    assert f"{tmp_path} is not a file" in folder.err
+    assert "words.csv lies in" in folder.err
     os.mkfifo(tmp_path / "pipe.csv")
     pipe = phasegate.refuses("dataset", "add", "words", tmp_path / "pipe.csv")
     assert "save what comes through a pipe" in pipe.err

@@ -87,7 +87,7 @@ def test_a_leak_would_be_measured() -> None:
         "test": pa.table({"text": ["free  MONEY", "FREE money", "goodbye"]}),
     }
 
-    assert leaked_rows(leaky, "text") == 3
+    assert leaked_rows(leaky, ColumnRoles(text="text")) == 3
 
 
 @pytest.mark.parametrize(
