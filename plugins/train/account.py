@@ -11,7 +11,7 @@ from registry.extension import Evidence, PluginConfig, RunContext
 from registry.plugins.train.engine.loop import Fitted
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
-from registry.plugins.train.engine.watch import ALARMS, WELL_BELOW
+from registry.plugins.train.engine.watch import ALARMS, WELL_BELOW, beginning, stopped_by
 from registry.plugins.train.label_audit import audit_labels, keep, without_texts
 from registry.plugins.train.parity import parity
 from registry.plugins.train.provenance import determinism, environment, learned_from, packages
@@ -47,7 +47,7 @@ def account(
         "first_loss": history.first_loss,
         "train_loss": last,
         "uninformed_loss": task.uninformed,
-        "converged": float(last <= WELL_BELOW * min(history.first_loss, task.uninformed)),
+        "converged": float(last <= WELL_BELOW * beginning(history, task.uninformed)),
         **({} if fitted.validation_loss is None else {"validation_loss": fitted.validation_loss}),
         **task.scores(),
         "alarms": len(rang),
@@ -74,6 +74,7 @@ def account(
         "resumed_from": fitted.resumed_from,
         "differs_from_design": differences(ctx.model.design, config, designed) or "no",
         "alarms": ", ".join(rang) or "none",
+        "stopped_by": _stopped_by(config, fitted),
         **learned_from(ctx.data),
         **environment(),
         "packages": list_digest,
@@ -87,6 +88,13 @@ def account(
         summary=summary,
         files=(list_file, keep(audit, ctx.folder / "label_audit.json")),
     )
+
+
+def _stopped_by(config: TorchConfig, fitted: Fitted) -> str:
+    """Why it did not go on: `last step`, `patience`, or an alarm."""
+    if fitted.history.step >= fitted.steps:
+        return "last step"
+    return stopped_by(fitted.history, config) or "patience"
 
 
 def describe(task: Task) -> str:
