@@ -14,7 +14,7 @@ from registry.plugins.train.engine.task import Task
 from registry.plugins.train.engine.watch import ALARMS, WELL_BELOW, beginning, stopped_by
 from registry.plugins.train.label_audit import audit_labels, keep, without_texts
 from registry.plugins.train.parity import parity
-from registry.plugins.train.provenance import determinism, environment, learned_from, packages
+from registry.plugins.train.provenance import PACKAGES, commit, files_of, learned_from, ran_on
 
 
 def account(
@@ -40,7 +40,6 @@ def account(
     """
     history = fitted.history
     audit = audit_labels(task, ctx.seed)
-    list_file, list_digest = packages(ctx.folder / "packages.txt")
     last = history.epoch_losses[-1]
     rang = [row["alarm"] for row in history.alarms]
     metrics: dict[str, float] = {
@@ -67,7 +66,7 @@ def account(
         **task.metrics(),
     }
     facts = {
-        **fitted.facts,
+        **ran_on(ctx.folder, fitted.facts),
         **task.facts(),
         "architecture": describe(task),
         "seed": str(ctx.seed),
@@ -76,9 +75,8 @@ def account(
         "alarms": ", ".join(rang) or "none",
         "stopped_by": _stopped_by(config, fitted),
         **learned_from(ctx.data),
-        **environment(),
-        "packages": list_digest,
-        "determinism": determinism(fitted.facts),
+        **files_of(artifact),
+        "git.commit": commit(Path.cwd()),
     }
     summary = f"{len(task.train)} rows, {history.step} steps, last loss {last:.3f}"
     return Evidence(
@@ -86,7 +84,7 @@ def account(
         facts=facts,
         tables={**task.tables(), "label_audit": without_texts(audit), "alarms": history.alarms},
         summary=summary,
-        files=(list_file, keep(audit, ctx.folder / "label_audit.json")),
+        files=(ctx.folder / PACKAGES, keep(audit, ctx.folder / "label_audit.json")),
     )
 
 

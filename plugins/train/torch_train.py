@@ -6,7 +6,7 @@ import time
 from abc import abstractmethod
 from typing import ClassVar, TypeVar, cast
 
-from registry.extension import RunContext, Trained, TrainPlugin
+from registry.extension import Replayed, RunContext, Trained, TrainPlugin
 from registry.extension.discovery import read_config
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
@@ -24,13 +24,14 @@ class TorchTrain(TrainPlugin[C]):
     evidence = "run.train"
     requires = ("safetensors", "tokenizers", "torch", "transformers")
     extra = "train"
+    repeats = ("loss", "gradient_norm", "learning_rate", "validation_loss")
     designed: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def build(self, ctx: RunContext, config: C) -> Task:
         """Read the data, refuse what nothing can be learned from, make or load the model."""
 
-    def run(self, ctx: RunContext, config: C) -> Trained:
+    def run(self, ctx: RunContext, config: C) -> Trained | Replayed:
         """Train; the same seed, data, options, base and threads give the same bytes.
 
         Raises:
@@ -46,6 +47,7 @@ class TorchTrain(TrainPlugin[C]):
         from registry.plugins.train.account import account
         from registry.plugins.train.engine.device import find_device, use_threads
         from registry.plugins.train.engine.loop import fit
+        from registry.plugins.train.provenance import ran_on
 
         logging.disable_progress_bar()
         logging.set_verbosity_error()
@@ -55,6 +57,8 @@ class TorchTrain(TrainPlugin[C]):
         ctx.log(f"{len(task.train)} rows to learn from, {len(task.validation)} to judge by")
         ctx.check_cancelled()
         fitted = fit(ctx, task, config)
+        if ctx.stop_after:
+            return Replayed(facts=ran_on(ctx.folder, fitted.facts))
         folder = ctx.output("artifact")
         task.model.cpu()
         task.save(folder)

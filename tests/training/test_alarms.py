@@ -143,7 +143,7 @@ def test_a_loss_that_stays_where_it_began_is_a_plateau(
     # Noise lowers what follows, by luck, in one of some hundred such trainings: then only the end tells.
     assert rang.keys() <= {"plateau", "not_converged"}
     if noise < 0.02:
-        assert STEPS * (warmup + 0.3) <= rang["plateau"]["step"] <= STEPS * (warmup + 0.3) + 25
+        assert STEPS * (warmup + 0.3) - 1 <= rang["plateau"]["step"] <= STEPS * (warmup + 0.3) + 25
 
 
 def test_a_training_that_has_learned_may_rest(ctx: RunContext) -> None:

@@ -157,8 +157,9 @@ class _Loop:
                 self._save()
         sums.settle()
         seconds = time.perf_counter() - began
-        kept = self._settle()
+        kept = None
         if not self.ctx.stop_after:
+            kept = self._settle()
             self.watch.after_training(kept)
         return Fitted(
             history=history,
@@ -291,7 +292,9 @@ class _Loop:
     # -- checkpoints ------------------------------------------------------------
 
     def _save(self) -> None:
-        """A checkpoint of now, declared once it is whole."""
+        """A checkpoint of now, declared once it is whole; a replay leaves none."""
+        if self.ctx.stop_after:
+            return
         weights, optimizer = self.strategy.full_state(self.model, self.optimizer)
         folder = self.folder / f"step-{self.history.step:09d}"
         if self.strategy.rank == 0:

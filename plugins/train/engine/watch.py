@@ -28,7 +28,7 @@ WELL_BELOW = 0.9
 # A loss that is this many times the lowest one is worse, and not only another sample.
 WORSE = 1.1
 # Standard errors by which two means of noisy losses must differ: one in thousands does by chance.
-SURE = 4.0
+SURE = 6.0
 # Below this share of where it began, losses are noise about nothing: 0.002 after 0.001 is no overfitting.
 FLOOR = 0.02
 # While it goes on: it has lost again this share of what it had won, or a quarter of where it began.
@@ -199,8 +199,8 @@ def diverged_at_end(now: Moment) -> Verdict:
     jumps = [abs(one - other) for one, other in pairwise(points[len(points) // 2 :])]
     # The median of |a - b| for two normal numbers is about their standard deviation.
     error = median(jumps or [0.0]) / math.sqrt(max(1, len(points) / len(losses)))
-    margin = max(_margin(lowest, now.start), SURE * error)
-    return _above(losses[-1], min(lowest + margin, max(now.history.first_loss, now.start)))
+    limit = min(lowest + _margin(lowest, now.start), max(now.history.first_loss, now.start))
+    return _above(losses[-1], max(limit, lowest + SURE * error))
 
 
 ON_THE_WAY: Mapping[str, Callable[[Moment], Verdict]] = {
