@@ -12,6 +12,7 @@ from registry.plugins.train.engine.loop import Fitted
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.engine.watch import ALARMS, WELL_BELOW, beginning, stopped_by
+from registry.plugins.train.footprint import Meter, footprint
 from registry.plugins.train.label_audit import audit_labels, keep, without_texts
 from registry.plugins.train.parity import parity
 from registry.plugins.train.provenance import PACKAGES, commit, files_of, learned_from, ran_on
@@ -25,6 +26,7 @@ def account(
     artifact: Path,
     *,
     designed: Sequence[str],
+    meter: Meter,
     seconds: float,
 ) -> Evidence:
     """Evidence about a training that came to its end.
@@ -36,10 +38,12 @@ def account(
         fitted: How it went.
         artifact: Folder that was saved; it is loaded again and compared.
         designed: Options that the version's design may fix.
+        meter: Begun with the run.
         seconds: That the whole run took.
     """
     history = fitted.history
     audit = audit_labels(task, ctx.seed)
+    took, how = footprint(task, history.tokens, meter, config.carbon_intensity)
     last = history.epoch_losses[-1]
     rang = [row["alarm"] for row in history.alarms]
     metrics: dict[str, float] = {
@@ -61,6 +65,7 @@ def account(
         "parameters.trained": sum(p.numel() for p in task.model.parameters() if p.requires_grad),
         "waited_share": fitted.waited,
         **parity(task, artifact),
+        **took,
         "seconds": seconds,
         "hours": seconds / 3600,
         **task.metrics(),
@@ -68,6 +73,7 @@ def account(
     facts = {
         **ran_on(ctx.folder, fitted.facts),
         **task.facts(),
+        **how,
         "architecture": describe(task),
         "seed": str(ctx.seed),
         "resumed_from": fitted.resumed_from,

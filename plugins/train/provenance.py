@@ -52,7 +52,7 @@ def environment() -> dict[str, str]:
         "cpu.kernels": torch.backends.cpu.get_cpu_capability(),
         **_gpu(),
         **_switches(),
-        **{f"env.{name}": os.environ[name] for name in _VARIABLES if name in os.environ},
+        **{f"env.{name}": os.environ.get(name, "not set") for name in _VARIABLES},
     }
 
 

@@ -45,13 +45,15 @@ class TorchTrain(TrainPlugin[C]):
         from transformers.utils import logging
 
         from registry.plugins.train.account import account
+        from registry.plugins.train.card import write_card
         from registry.plugins.train.engine.device import find_device, use_threads
         from registry.plugins.train.engine.loop import fit
+        from registry.plugins.train.footprint import Meter
         from registry.plugins.train.provenance import ran_on
 
         logging.disable_progress_bar()
         logging.set_verbosity_error()
-        find_device(ctx.device)
+        meter = Meter(find_device(ctx.device), ctx.processes)
         use_threads(config.threads)
         task = self.build(ctx, config)
         ctx.log(f"{len(task.train)} rows to learn from, {len(task.validation)} to judge by")
@@ -69,8 +71,10 @@ class TorchTrain(TrainPlugin[C]):
             fitted,
             folder,
             designed=self.designed,
+            meter=meter,
             seconds=time.monotonic() - began,
         )
+        write_card(folder, ctx, config, evidence)
         return Trained(path=folder, evidence=evidence)
 
     def with_design(self, ctx: RunContext, config: C) -> C:
