@@ -24,6 +24,7 @@ from registry.plugins.train.engine.history import History
 from registry.plugins.train.engine.optimizers import (
     add_l1,
     build_optimizer,
+    decay_coupled,
     decay_decoupled,
     parameter_groups,
     set_rate,
@@ -204,6 +205,7 @@ class _Loop:
         if config.l1:
             add_l1(optimizer.param_groups, config.l1)
         norm = self.strategy.clip(self.model, config.clip)
+        decay_coupled(optimizer)
         decay_decoupled(optimizer)
         if scaler:
             scaler.step(optimizer)
@@ -425,7 +427,11 @@ def _save_activations(task: Task) -> None:
         raise BadConfig(
             f"{type(task.model).__name__} cannot compute its activations twice (activation_checkpointing)"
         )
-    task.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    how = {"use_reentrant": False}
+    if hasattr(task.model, "activation_checkpointing_enable"):  # as it is called since transformers 5.20
+        task.model.activation_checkpointing_enable(how)
+    else:
+        task.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
 
 
 def _compile(model: Any, *, dynamic: bool) -> Any:
