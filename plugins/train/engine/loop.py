@@ -231,7 +231,7 @@ class _Loop:
             speed, tokens, moved, waited = self.strategy.add(
                 self._tokens / max(now - self._marked, 1e-9),
                 self._tokens,
-                self.watch.moved([weight for group in self.groups for weight in group["params"]]) / ranks,
+                self.watch.moved(self.optimizer) / ranks,
                 self._waited / max(spent, 1e-9) / ranks,
             )
             self.history.tokens += int(tokens)

@@ -283,7 +283,7 @@ class Watch:
             lowest, first = self._history.lowest, self._history.validation[0][1]
             self._judge("overfitted", _above(kept_loss, lowest + _margin(lowest, first, self._uninformed)))
 
-    def moved(self, weights: Sequence[torch.Tensor]) -> float:
+    def moved(self, optimizer: torch.optim.Optimizer) -> float:
         """How far some of the trained weights moved per step since the last point, relative to their size.
 
         Infinite at the first point, and where it cannot be said.
@@ -292,6 +292,7 @@ class Watch:
 
         step = self._history.step
         with torch.no_grad():
+            weights = (weight for group in optimizer.param_groups for weight in group["params"])
             largest = max(weights, key=lambda weight: weight.numel())
             # Of a sharded weight, what is here.
             here = getattr(largest, "_local_tensor", largest)
