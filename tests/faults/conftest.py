@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -92,3 +93,22 @@ def reach(plugin_path: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, plugin_path)))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def ran_home(planned_home: Path, plugin_path: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry whose run 1 is a training of 20 steps; copied, never written to."""
+    home = tmp_path_factory.mktemp("template") / "ran"
+    with pytest.MonkeyPatch.context() as patch:
+        phasegate = begin(home, plugin_path, patch)
+        phasegate("model", "design", "moods/1", "--set", "layers=2")
+        phasegate("run", "wavers", "moods/1", "--seed", "6")
+    return home
+
+
+@pytest.fixture
+def ran(ran_home: Path, bad: Phasegate, monkeypatch: pytest.MonkeyPatch) -> Phasegate:
+    """Run 1: a training of 20 steps, which claims to come again bit by bit."""
+    shutil.rmtree(bad.home)
+    shutil.copytree(ran_home, bad.home)
+    return bad

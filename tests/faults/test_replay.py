@@ -8,36 +8,15 @@ import signal
 import subprocess
 import time
 from contextlib import closing
-from pathlib import Path
 from sqlite3 import connect
 from typing import Any
 
 import pytest
 from cli.command import EXECUTABLE, Answer, Phasegate, environment
 from faults.bad_plugins.wavering import HOW, MACHINE, OFF
-from faults.conftest import begin
 from faults.watching import processes
 
 VERSION = "moods/1"
-
-
-@pytest.fixture(scope="module")
-def ran_home(planned_home: Path, plugin_path: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry whose run 1 is a training of 20 steps; copied, never written to."""
-    home = tmp_path_factory.mktemp("template") / "ran"
-    with pytest.MonkeyPatch.context() as patch:
-        phasegate = begin(home, plugin_path, patch)
-        phasegate("model", "design", VERSION, "--set", "layers=2")
-        phasegate("run", "wavers", VERSION, "--seed", "6")
-    return home
-
-
-@pytest.fixture
-def ran(ran_home: Path, bad: Phasegate, monkeypatch: pytest.MonkeyPatch) -> Phasegate:
-    """Run 1: a training of 20 steps, which claims to come again bit by bit."""
-    shutil.rmtree(bad.home)
-    shutil.copytree(ran_home, bad.home)
-    return bad
 
 
 def replay(phasegate: Phasegate, *more: object, run: int = 1, expect: int = 0) -> dict[str, Any]:
@@ -214,3 +193,37 @@ def test_interrupted_it_leaves_nothing(ran: Phasegate, monkeypatch: pytest.Monke
     assert not list((ran.home / "runs").glob(".replay-*"))
     assert not processes(ran.home, within=5.0)
     assert len(ran("audit", "log", "--json").json) == entries
+
+
+def test_a_policy_can_demand_it(ran: Phasegate, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = ran.home.parent / "replayed.yaml"
+    file.write_text(POLICY)
+    ran("policy", "publish", file)
+    assert "no evidence   replayed/repeats" in ran("gate", "explain", VERSION, "prepared", expect=1).out
+    replay(ran)
+    assert "holds         replayed/repeats" in ran("gate", "explain", VERSION, "prepared", expect=1).out
+    monkeypatch.setenv(OFF, "0.5")
+    replay(ran, expect=1)
+    assert "fails         replayed/repeats" in ran("gate", "explain", VERSION, "prepared", expect=1).out
+
+
+POLICY = """
+kind: GatePolicy
+metadata:
+  name: replayed
+  title: The training comes again
+  description: The first steps of the training were done again, and its numbers came again as it claims.
+match: {to: [prepared]}
+validations:
+  - id: repeats
+    expression: evidence['run.replay'].metrics['repeats'] == 1.0
+    message: the training did not come again
+    value: evidence['run.replay'].facts['verdict']
+    limit: evidence['run.replay'].facts['claim']
+    remedy: phasegate runs list --about {version}
+---
+kind: GateBinding
+metadata: {name: replayed}
+policy: replayed
+action: deny
+"""

@@ -37,8 +37,10 @@ class Wavers(TrainPlugin[WaverConfig]):
         for step in range(1, (ctx.stop_after or config.steps) + 1):
             if how == "short" and step > 4:
                 break
-            ctx.progress(step, config.steps, "counting")
+            ctx.progress(step, config.steps, f"loss {1 / step:.4f}, 9 tokens/s")
             ctx.log_metric("loss", (ctx.seed + 1) / step * (1 + off * (step > 5)), step)
+            if step == 10:
+                ctx.log_metric("validation_loss", 0.5, step)
             ctx.log_metric("speed", os.getpid(), step)
             if step % 2 == 0:
                 ctx.log_metric("gradient_norm", 1.0 + len(ctx.data["train"].ref), step)
