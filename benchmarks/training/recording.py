@@ -2,10 +2,10 @@
 
     python benchmarks/training/recording.py [--rows 1500] [--layers 6] [--hidden 384]
 
-One training of a text classifier of MiniLM's shape with random weights, one thread, on made-up texts of 20 to
-60 words. Timed are, in CPU seconds of its process: points of the curve with their alarms and metrics (`report`);
-packages, environment, footprint and card (`evidence`); and the whole of `run`. Label audit, parity and
-checkpoints are checks and safety, and are told beside.
+One training of a text classifier of MiniLM's shape with random weights, one thread, on made-up texts of 20
+to 60 words. Timed are, in CPU seconds of its process: points of the curve with their alarms and metrics
+(`report`); packages, environment, footprint and card (`evidence`); and the whole of `run`. Label audit,
+parity and checkpoints are checks and safety, and are told beside.
 """
 
 from __future__ import annotations

@@ -151,5 +151,6 @@ _FORMATS: dict[str, Callable[[BinaryIO, int], object]] = {
     ".safetensors": check_safetensors,
     ".json": _check_json,
     ".txt": _check_text,
+    ".md": _check_text,
 }
 VERIFIED = tuple(suffix[1:] for suffix in _FORMATS)
