@@ -81,7 +81,9 @@ def shakespeare(folder: Path, *, steps: int = 600, rows: int = 32, rate: float =
     task.model.load_state_dict(start)
     by_hand(task, steps, rows, rate)
     theirs = judge(task)
-    return f"tinyshakespeare: engine {ours:.4f}, by hand {theirs:.4f}, {ours / theirs - 1:+.2%} at {steps} steps"
+    return (
+        f"tinyshakespeare: engine {ours:.4f}, by hand {theirs:.4f}, {ours / theirs - 1:+.2%} at {steps} steps"
+    )
 
 
 def by_hand(task: Any, steps: int, rows: int, rate: float) -> None:
@@ -139,7 +141,9 @@ def digits(folder: Path) -> str:
     from PIL import Image
 
     def read(name: str, head: int) -> np.ndarray:
-        return np.frombuffer(gzip.decompress((DATA / "mnist_t10k" / name).read_bytes()), np.uint8, offset=head)
+        return np.frombuffer(
+            gzip.decompress((DATA / "mnist_t10k" / name).read_bytes()), np.uint8, offset=head
+        )
 
     def png(pixels: np.ndarray) -> bytes:
         stream = io.BytesIO()

@@ -153,5 +153,6 @@ _FORMATS: dict[str, Callable[[BinaryIO, int], object]] = {
     ".json": _check_json,
     ".skops": check_skops,
     ".txt": _check_text,
+    ".md": _check_text,
 }
 VERIFIED = tuple(suffix[1:] for suffix in _FORMATS)

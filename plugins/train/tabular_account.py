@@ -16,7 +16,7 @@ from registry.plugins.train.account import differences
 from registry.plugins.train.engine.watch import ALARMS, WELL_BELOW, WORSE
 from registry.plugins.train.estimators import load
 from registry.plugins.train.label_audit import keep, without_texts
-from registry.plugins.train.provenance import determinism, environment, learned_from, packages
+from registry.plugins.train.provenance import PACKAGES, determinism, environment, learned_from, packages
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,6 @@ def account(
     alarms = _alarms(fitted)
     rang = [row["alarm"] for row in alarms]
     audit = _audit(train, features, card["labels"], ctx.seed)
-    list_file, list_digest = packages(ctx.folder / "packages.txt")
     counts = Counter(train.labels.labels)
     metrics: dict[str, float] = {
         "first_loss": fitted.uninformed,
@@ -93,12 +92,11 @@ def account(
         "seconds": seconds,
         "hours": seconds / 3600,
     }
-    place = {"device": "cpu", "threads": str(config.threads or "all"), "compiled": "no"}
+    place = {"device": "cpu", "threads": str(config.threads or "all"), "compiled": "no", "processes": "1"}
     facts = {
         **place,
         "precision": str(fitted.pipeline.predict_proba(train.inputs[:1]).dtype),
         "strategy": "one process",
-        "processes": "1",
         "architecture": type(fitted.pipeline[-1]).__name__,
         "numbers": ", ".join(features.numbers) or "none",
         "categories": ", ".join(features.categories) or "none",
@@ -108,12 +106,13 @@ def account(
         "class_weight": config.class_weight,
         "seed": str(ctx.seed),
         "resumed_from": "start",
-        "differs_from_design": differences(ctx.model.design, config, designed) or "no",
+        "differs_from_design": differences(ctx.model.design, config.model_dump(include=set(designed)))
+        or "no",
         "alarms": ", ".join(rang) or "none",
         "solver": fitted.gave_up or "came to its end",
         **learned_from(ctx.data),
         **environment(("scikit-learn", "numpy", "skops")),
-        "packages": list_digest,
+        "packages": packages(ctx.folder / PACKAGES),
         "determinism": determinism(place),
     }
     rows = len(train.numbers)
@@ -126,7 +125,7 @@ def account(
             "alarms": alarms,
         },
         summary=f"{rows} rows, {fitted.steps} steps, loss {fitted.train_loss:.3f}",
-        files=(list_file, keep(audit, ctx.folder / "label_audit.json")),
+        files=(ctx.folder / PACKAGES, keep(audit, ctx.folder / "label_audit.json")),
     )
 
 

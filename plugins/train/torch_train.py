@@ -7,7 +7,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar, TypeVar
 
 from registry.errors import BadConfig
-from registry.extension import RunContext, Trained
+from registry.extension import Replayed, RunContext, Trained
 from registry.plugins.train.designed import DesignedTrain
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
@@ -31,6 +31,7 @@ class TorchTrain(DesignedTrain[C]):
 
     requires = ("safetensors", "tokenizers", "torch", "transformers")
     extra = "train"
+    repeats = ("loss", "gradient_norm", "learning_rate", "validation_loss")
     of_scratch: ClassVar[tuple[str, ...]] = OF_SCRATCH
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -41,7 +42,7 @@ class TorchTrain(DesignedTrain[C]):
     def build(self, ctx: RunContext, config: C) -> Task:
         """Read the data, refuse what nothing can be learned from, make or load the model."""
 
-    def run(self, ctx: RunContext, config: C) -> Trained:
+    def run(self, ctx: RunContext, config: C) -> Trained | Replayed:
         """Train; the same seed, data, options, base and threads give the same bytes.
 
         Raises:
@@ -55,15 +56,18 @@ class TorchTrain(DesignedTrain[C]):
         from transformers.utils import logging
 
         from registry.plugins.train.account import account
+        from registry.plugins.train.card import write_card
         from registry.plugins.train.engine.device import find_device, use_threads
         from registry.plugins.train.engine.loop import fit
+        from registry.plugins.train.footprint import Meter
         from registry.plugins.train.parity import answers, parity
+        from registry.plugins.train.provenance import ran_on
         from registry.plugins.train.replay import loss_on
         from registry.plugins.train.tuning import tune
 
         logging.disable_progress_bar()
         logging.set_verbosity_error()
-        find_device(ctx.device)
+        meter = Meter(find_device(ctx.device), ctx.processes)
         use_threads(config.threads)
         task = self.build(ctx, config)
         tuned = tune(ctx, config, task)
@@ -71,6 +75,8 @@ class TorchTrain(DesignedTrain[C]):
         ctx.log(f"{len(task.train)} rows to learn from, {len(task.validation)} to judge by")
         ctx.check_cancelled()
         fitted = fit(ctx, task, config)
+        if ctx.stop_after:
+            return Replayed(facts=ran_on(ctx.folder, fitted.facts))
         folder = ctx.output("artifact")
         task.model.cpu()
         forgotten = {}
@@ -85,12 +91,15 @@ class TorchTrain(DesignedTrain[C]):
             config,
             task,
             fitted,
+            folder,
             tuned=tuned,
             adapter=adapter,
             measured={**parity(task, folder, ours), **forgotten},
             designed=self.designed,
+            meter=meter,
             seconds=time.monotonic() - began,
         )
+        write_card(folder, ctx, config, evidence)
         return Trained(path=folder, evidence=evidence)
 
     def with_design(self, ctx: RunContext, config: C) -> C:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from registry.api.people import PeopleApi
     from registry.api.risks import RisksApi, TiersApi
     from registry.api.waivers import WaiversApi
+    from registry.domain.replays import Replay
     from registry.policy import GateBinding, GatePolicy
     from registry.reports.facts import ReportFacts
     from registry.usecases.aliases import AliasView
@@ -468,6 +469,45 @@ class Registry:
     def resume(self, number: int) -> None:
         """Start a lost run again, from its last verified checkpoint."""
         usecases.recovery.resume_run(self._opened.database, self.home, self.actor, number)
+
+    def replay(
+        self, number: int, steps: int = 10, *, hear: Callable[[dict[str, Any]], None] | None = None
+    ) -> Replay:
+        """Do the first steps of a training again, and compare its numbers with those recorded.
+
+        Evidence of kind `run.replay`, whatever came of it. `hear` is told every event as it comes.
+        """
+        return usecases.replay.replay_run(
+            self._opened.database, self._opened.store, self.home, self.actor, number, steps, hear=hear
+        )
+
+    def curves(self, number: int) -> dict[str, list[tuple[int, float]]]:
+        """A run's live metrics by name: (step, value) in order."""
+        with self._opened.read() as session:
+            find.run(session, number)
+            return usecases.look_runs.curves(session, number)
+
+    def export_run(
+        self, number: int, *, tensorboard: Path | None = None, csv: Path | None = None
+    ) -> list[Path]:
+        """Write a run's live metrics as TensorBoard's files in `tensorboard/run-N`, or as CSV; returns where.
+
+        Raises:
+            BadInput: It has recorded no metrics, or a file cannot be written.
+            MissingExtra: TensorBoard's package is not installed.
+        """
+        run, curves = self.run_of(number), self.curves(number)
+        if not curves:
+            raise BadInput(f"run {number} has recorded no metrics")
+        written = []
+        if csv is not None:
+            usecases.export_run.write_csv(curves, csv)
+            written.append(csv)
+        if tensorboard is not None:
+            folder = tensorboard / f"run-{number}"
+            usecases.export_run.write_events(curves, folder, run.started_at or run.created_at)
+            written.append(folder)
+        return written
 
     def recover(self) -> list[int]:
         """Take care of runs that nobody looks after any more; returns which."""

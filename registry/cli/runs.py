@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from registry.cli.render import facts, legible, table
+from registry.cli.runs_again import replay
+from registry.cli.runs_curves import export, glance
 from registry.cli.shell import COUNT, NUMBER, Shell, example, with_shell
 from registry.errors import BadInput
 
@@ -16,7 +18,7 @@ _TAIL = 256 << 10
 
 @click.group()
 def runs() -> None:
-    """Runs: list, show, logs, cancel, resume."""
+    """Runs: list, show, logs, cancel, resume, replay, export."""
 
 
 @runs.command("list", epilog=example("phasegate runs list --about loans/1"))
@@ -50,6 +52,7 @@ def show(shell: Shell, run: int) -> None:
     registry = shell.registry()
     registry.recover()
     found = registry.run_of(run)
+    curves = registry.curves(run)
 
     def say() -> None:
         facts(
@@ -63,13 +66,15 @@ def show(shell: Shell, run: int) -> None:
                 "seed": found.seed,
                 "inputs": found.inputs,
                 "made": found.outputs,
-                "last metrics": found.metrics,
                 "queued": f"{found.created_at:%Y-%m-%d %H:%M:%S} by {found.created_by}",
                 "seconds": found.seconds,
                 "python": found.environment["python"],
                 "packages": found.environment["packages"],
             }
         )
+        if curves:
+            click.echo()
+            table(["metric", "points", "first", "lowest", "highest", "last", "curve"], glance(curves))
 
     shell.answer(found, say)
 
@@ -136,3 +141,7 @@ def _print_from(path: Path, offset: int) -> int:
         end = stream.tell()
     click.echo(legible(text.replace("\r\n", "\n").replace("\r", "\n")), nl=False)
     return end
+
+
+for command in (replay, export):
+    runs.add_command(command)

@@ -133,6 +133,21 @@ class RunEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RunReplayed(Event):
+    """The first steps of a run were done again, and its numbers compared with those recorded.
+
+    Attributes:
+        repeats: Whether they came again as exactly as the run claims.
+        max_difference: Largest relative difference of a number.
+    """
+
+    steps: int
+    verdict: str
+    repeats: bool
+    max_difference: float
+
+
+@dataclass(frozen=True, slots=True)
 class EvidenceRecorded(Event):
     kind: str
     about: str

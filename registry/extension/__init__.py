@@ -14,7 +14,7 @@ from registry.extension.contract import (
 )
 from registry.extension.inputs import DatasetInput, DeploymentInput, EvidenceInput, ModelInput, OriginInput
 from registry.extension.predictor import Predictor
-from registry.extension.results import DatasetDraft, Deployed, Evidence, Prepared, Retired, Trained
+from registry.extension.results import DatasetDraft, Deployed, Evidence, Prepared, Replayed, Retired, Trained
 
 __all__ = [
     "CheckPlugin",
@@ -34,6 +34,7 @@ __all__ = [
     "Predictor",
     "PreparePlugin",
     "Prepared",
+    "Replayed",
     "RetirePlugin",
     "Retired",
     "RunContext",

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from registry.extension.context import RunContext
 from registry.extension.inputs import DeploymentInput
-from registry.extension.results import Deployed, Evidence, Prepared, Retired, Trained
+from registry.extension.results import Deployed, Evidence, Prepared, Replayed, Retired, Trained
 
 GROUP = "phasegate.plugins"
 
@@ -45,6 +45,9 @@ class Plugin(ABC, Generic[C]):
         reads_evidence: Kinds of current evidence about the subject that it wants to see.
         requires: Importable modules that `run` needs.
         extra: The extra that installs them: `pip install 'phasegate[EXTRA]'`.
+        repeats: Live metrics that the same run, done again, gives again at the same steps. Who names some
+            stops after `ctx.stop_after` steps, returns `Replayed`, and says in the fact `determinism` of
+            its evidence how exactly they come again: `bitwise`, `same machine` or `statistical`.
         valid_days: How long its evidence counts; None for as long as the digest lives.
     """
 
@@ -60,6 +63,7 @@ class Plugin(ABC, Generic[C]):
     reads_evidence: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
+    repeats: ClassVar[tuple[str, ...]] = ()
     valid_days: ClassVar[int | None] = None
     config_type: ClassVar[type[PluginConfig]] = PluginConfig
 
@@ -101,7 +105,7 @@ class TrainPlugin(Plugin[C]):
         return False
 
     @abstractmethod
-    def run(self, ctx: RunContext, config: C) -> Trained: ...
+    def run(self, ctx: RunContext, config: C) -> Trained | Replayed: ...
 
 
 class CheckPlugin(Plugin[C]):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from registry.errors import BadConfig, Cancelled, Preempted, RegistryError
 from registry.extension.context import RunContext
 from registry.extension.discovery import load_plugin, read_config
-from registry.extension.results import Checked, Deployed, Evidence, Prepared, Retired, Trained
+from registry.extension.results import Checked, Deployed, Evidence, Prepared, Replayed, Retired, Trained
 from registry.runner.folder import Ended, RunFolder
 from registry.runner.launcher import GO
 
@@ -68,7 +68,7 @@ def _run(folder: RunFolder) -> None:
         result: Any = plugin.run(ctx, read_config(plugin, spec.config))
     # What it made, a running server maybe, must be told of: from here on the run ends as it is.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    expected = _RETURNS[plugin.kind]
+    expected = Replayed if spec.stop_after else _RETURNS[plugin.kind]
     if not isinstance(result, expected):
         raise BadConfig(f"plugin {spec.plugin!r} returned {type(result).__name__}, not {expected.__name__}")
     if ctx.rank:

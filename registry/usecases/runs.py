@@ -107,7 +107,7 @@ def start_run(
             config=values,
             seed=options.seed,
             engine=options.engine,
-            environment=_environment(plugin),
+            environment=_environment(plugin, inputs, options),
             criteria_digest=inputs.criteria,
             state="queued",
             reason="",
@@ -194,12 +194,18 @@ def _ticket(number: int, plugin: AnyPlugin, evidence: str, home: Home, options: 
     )
 
 
-def _environment(plugin: AnyPlugin) -> dict[str, Any]:
-    """What the run runs on: enough to build it again."""
+def _environment(plugin: AnyPlugin, inputs: RunInputs, options: RunOptions) -> dict[str, Any]:
+    """What the run runs on, and by which design: enough to build it again, and to run it again."""
     packages = {}
     for name in ("phasegate", *plugin.requires):
         try:
             packages[name] = installed_version(name.replace("_", "-"))
         except PackageNotFoundError:
             packages[name] = "unknown"
-    return {"python": sys.version.split()[0], "platform": platform.platform(), "packages": packages}
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": packages,
+        "device": options.device,
+        "design": inputs.model.design if inputs.model else {},
+    }

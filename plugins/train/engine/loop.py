@@ -24,6 +24,7 @@ from registry.plugins.train.engine.history import History
 from registry.plugins.train.engine.optimizers import (
     add_l1,
     build_optimizer,
+    decay_coupled,
     decay_decoupled,
     parameter_groups,
     set_rate,
@@ -115,26 +116,34 @@ class _Loop:
             self.model = _compile(self.model, dynamic=bool(task.lengths))
         self.history = History()
         self.plateau = Plateau(config)
-        self.watch = Watch(ctx, self.history, task.uninformed)
+        self.watch = Watch(
+            ctx,
+            self.history,
+            config,
+            steps=self.steps,
+            every=self.every,
+            uninformed=task.uninformed,
+            validated=bool(task.validation),
+        )
         parameters = sum(p.numel() for p in task.model.parameters())
         self.folder.mkdir(exist_ok=True)
         checkpoints.check_space(self.folder, parameters, config.checkpoints)
 
     def run(self) -> Fitted:
         resumed = self._resume()
-        began = self._marked = time.perf_counter()
-        waited = 0.0
+        began = self._began = self._marked = time.perf_counter()
+        self._waited = 0.0
         self._tokens = 0
         self._message = ""
         history = self.history
-        sums = _Sums(self.strategy, history)
+        sums = _Sums(self.strategy, history, self.watch)
         self.model.train()
         while history.step < self.steps and not self._enough():
             asked = time.perf_counter()
             step = history.step
             self.ctx.check_cancelled()
             batches = self._batches(step)
-            waited += time.perf_counter() - asked
+            self._waited += time.perf_counter() - asked
             count, stop = self.strategy.add(
                 sum(self.task.count(batch) for batch in batches if not batch.get("empty")),
                 float(self.ctx.told_to_stop),
@@ -156,8 +165,10 @@ class _Loop:
                 self._save()
         sums.settle()
         seconds = time.perf_counter() - began
-        kept = self._settle()
-        self.watch.after_training(kept)
+        kept = None
+        if not self.ctx.stop_after:
+            kept = self._settle()
+            self.watch.after_training(kept)
         return Fitted(
             history=history,
             steps=self.steps,
@@ -165,7 +176,7 @@ class _Loop:
             validation_loss=kept,
             resumed_from=resumed,
             seconds=seconds,
-            waited=waited / seconds if seconds else 0.0,
+            waited=self._waited / seconds if seconds else 0.0,
             facts=self._facts(),
         )
 
@@ -175,7 +186,7 @@ class _Loop:
             return True
         if self.config.patience and self.history.bad >= self.config.patience:
             return True
-        return any(row["alarm"] in self.config.stop_on for row in self.history.alarms)
+        return bool(self.watch.ends)
 
     # -- a step -----------------------------------------------------------------
 
@@ -201,6 +212,7 @@ class _Loop:
         if config.l1:
             add_l1(optimizer.param_groups, config.l1)
         norm = self.strategy.clip(self.model, config.clip)
+        decay_coupled(optimizer)
         decay_decoupled(optimizer)
         if scaler:
             scaler.step(optimizer)
@@ -221,15 +233,30 @@ class _Loop:
             loss = self.history.window[0] / self.history.window[1]
             self.history.window[:] = [0.0, 0]
             now = time.perf_counter()
-            (speed,) = self.strategy.add(self._tokens / max(now - self._marked, 1e-9))
-            self.history.tokens += int(self.strategy.add(self._tokens)[0])
+            spent = now - self._began
+            ranks = self.strategy.data_ranks
+            speed, tokens, moved, waited = self.strategy.add(
+                self._tokens / max(now - self._marked, 1e-9),
+                self._tokens,
+                self.watch.moved(self.optimizer) / ranks,
+                self._waited / max(spent, 1e-9) / ranks,
+            )
+            self.history.tokens += int(tokens)
             self._marked, self._tokens = now, 0
             self.ctx.log_metric("loss", loss, step)
-            self.ctx.log_metric("gradient_norm", float(norm), step)
+            norm = float(norm)
+            # Of fp16, a gradient that overflows is scaled otherwise, and its step left out.
+            if not self.scaler:
+                self.watch.check_number("norm of the gradient", norm, step)
+            if math.isfinite(norm):
+                self.ctx.log_metric("gradient_norm", norm, step)
+                self.history.norms.append((step, norm))
             self.ctx.log_metric("learning_rate", rate, step)
             self.ctx.log_metric("tokens_per_second", speed, step)
             self.history.losses.append((step, loss))
-            self.history.norms.append((step, float(norm)))
+            self.watch.after_point(
+                rate=rate / self.config.learning_rate, moved=moved, waited=waited, seconds=spent
+            )
             self._message = f"loss {loss:.4f}, {speed:,.0f} tokens/s"
         self.ctx.progress(step, self.steps, self._message)
 
@@ -241,6 +268,7 @@ class _Loop:
         better = loss < history.lowest
         history.validation.append((history.step, loss))
         self.ctx.log_metric("validation_loss", loss, history.step)
+        self.watch.after_evaluation()
         self.plateau.see(loss)
         history.bad = 0 if better else history.bad + 1
         if better:
@@ -273,7 +301,9 @@ class _Loop:
     # -- checkpoints ------------------------------------------------------------
 
     def _save(self) -> None:
-        """A checkpoint of now, declared once it is whole."""
+        """A checkpoint of now, declared once it is whole; a replay leaves none."""
+        if self.ctx.stop_after:
+            return
         weights, optimizer = self.strategy.full_state(self.model, self.optimizer)
         folder = self.folder / f"step-{self.history.step:09d}"
         if self.strategy.rank == 0:
@@ -345,43 +375,41 @@ class _Loop:
 
 
 class _Sums:
-    """Losses added up on the device, so that a step need not wait for it."""
+    """Losses kept on the device, so that a step need not wait for it."""
 
-    def __init__(self, strategy: Strategy, history: History) -> None:
-        import torch
-
+    def __init__(self, strategy: Strategy, history: History, watch: Watch) -> None:
         self._strategy = strategy
         self._history = history
-        self._sum = torch.zeros((), dtype=torch.float64, device=strategy.device)
-        self._steps = 0
-        self._epoch = 0
+        self._watch = watch
+        self._losses: list[torch.Tensor] = []
+        self._epoch = self._step = 0
 
     def add(self, loss: torch.Tensor, epoch: int) -> None:
         if epoch != self._epoch:
             self.settle()
             self._epoch = epoch
-        self._sum += loss
-        self._steps += 1
+        self._losses.append(loss)
+        self._step = self._history.step
+        if loss.device.type == "cpu":  # there is nothing to wait for
+            self._watch.check_number("loss", float(loss), self._step)
 
     def settle(self) -> None:
-        """Bring the sums, over all processes, into the history."""
-        if not self._steps:
+        """Bring the losses, summed over all processes, into the history."""
+        if not self._losses:
             return
-        (value,) = self._strategy.add(float(self._sum))
-        if not math.isfinite(value):
-            raise RunFailed(
-                f"the loss is {value} at step {self._history.step}",
-                hint="look at the data for numbers that are none, and lower the learning_rate",
-            )
+        import torch
+
+        losses = self._strategy.add(*torch.stack(self._losses).tolist())
         history = self._history
-        history.window[0] += value
-        history.window[1] += self._steps
+        for ago, loss in enumerate(reversed(losses)):
+            self._watch.check_number("loss", loss, self._step - ago)
+        history.window[0] += sum(losses)
+        history.window[1] += len(losses)
         while len(history.epochs) <= self._epoch:
             history.epochs.append([0.0, 0])
-        history.epochs[self._epoch][0] += value
-        history.epochs[self._epoch][1] += self._steps
-        self._sum.zero_()
-        self._steps = 0
+        history.epochs[self._epoch][0] += sum(losses)
+        history.epochs[self._epoch][1] += len(losses)
+        self._losses.clear()
 
 
 def _move(batch: Batch, device: torch.device) -> Batch:

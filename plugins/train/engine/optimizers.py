@@ -39,7 +39,9 @@ def build_optimizer(groups: list[dict[str, Any]], config: TorchConfig) -> torch.
     """The optimizer, fused where torch has a fused kernel for it.
 
     Decoupled decay (Loshchilov and Hutter 2019) of an optimizer that has none is done by
-    `Decay`; then its own is switched off.
+    `decay_decoupled`, and coupled decay of Adafactor, whose own is decoupled, by `decay_coupled`: then its
+    own is switched off. Adafactor's rate (Shazeer and Stern 2018) is a share of the weights' own size, and
+    at most one over the root of the step.
     """
     from torch import optim
 
@@ -48,8 +50,8 @@ def build_optimizer(groups: list[dict[str, Any]], config: TorchConfig) -> torch.
     if config.optimizer in ("adam", "adamw"):
         # AdamW is Adam with decoupled decay: `decay` says which, whatever it is called.
         return (optim.Adam if coupled else optim.AdamW)(groups, lr=rate, betas=betas, fused=_fusible(groups))
-    if not coupled and config.optimizer != "adafactor":
-        groups = [{**group, "decoupled": group["weight_decay"], "weight_decay": 0.0} for group in groups]
+    if coupled == (config.optimizer == "adafactor"):
+        groups = [{**group, config.decay: group["weight_decay"], "weight_decay": 0.0} for group in groups]
     match config.optimizer:
         case "sgd":
             return optim.SGD(groups, lr=rate, momentum=config.beta1, fused=_fusible(groups))
@@ -76,6 +78,17 @@ def decay_decoupled(optimizer: torch.optim.Optimizer) -> None:
         if decay := group.get("decoupled"):
             with torch.no_grad():
                 torch._foreach_mul_(group["params"], 1.0 - group["lr"] * decay)
+
+
+def decay_coupled(optimizer: torch.optim.Optimizer) -> None:
+    """Add `decay * w` to the gradients of groups whose optimizer has no coupled decay of its own."""
+    import torch
+
+    for group in optimizer.param_groups:
+        if decay := group.get("coupled"):
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            with torch.no_grad():
+                torch._foreach_add_([weight.grad for weight in weights], weights, alpha=decay)
 
 
 def add_l1(groups: Iterable[Mapping[str, Any]], l1: float) -> None:

@@ -32,6 +32,7 @@ PLUGINS = {
     "counts": "working:Counts",
     "breeds": "working:Breeds",
     "trains": "deploying:Trains",
+    "wavers": "wavering:Wavers",
     "deploys": "deploying:Deploys",
     "needs-more": "needing:NeedsMore",
     "broken": "broken:Broken",
