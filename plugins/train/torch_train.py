@@ -24,6 +24,7 @@ class TorchTrain(TrainPlugin[C]):
     evidence = "run.train"
     requires = ("safetensors", "tokenizers", "torch", "transformers")
     extra = "train"
+    distributed = True
     designed: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from registry.cli.render import facts, legible, table
 from registry.cli.shell import COUNT, NUMBER, Shell, example, with_shell
 from registry.errors import BadInput
+
+if TYPE_CHECKING:
+    from registry.usecases.views import RunView
 
 _TAIL = 256 << 10
 
@@ -61,6 +65,7 @@ def show(shell: Shell, run: int) -> None:
                 "why": found.reason,
                 "config": found.config or "defaults",
                 "seed": found.seed,
+                "engine": _engine(found),
                 "inputs": found.inputs,
                 "made": found.outputs,
                 "last metrics": found.metrics,
@@ -116,6 +121,12 @@ def resume(shell: Shell, run: int) -> None:
     registry.resume(run)
     ended = watch(registry, run, quiet=shell.as_json)
     shell.answer(ended, lambda: click.echo(f"Run {run} ({ended.plugin}) succeeded."))
+
+
+def _engine(run: RunView) -> str:
+    """`torchrun, 2 processes, restarts=1`."""
+    several = [f"{run.processes} processes"] if run.processes > 1 else []
+    return ", ".join([run.engine, *several, *(f"{key}={value}" for key, value in run.engine_options.items())])
 
 
 def _start(path: Path, whole: bool) -> int:

@@ -114,6 +114,9 @@ class RunQueued(Event):
     config: Mapping[str, Any]
     seed: int
     criteria_digest: str
+    engine: str
+    processes: int
+    engine_options: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

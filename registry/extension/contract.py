@@ -44,6 +44,7 @@ class Plugin(ABC, Generic[C]):
         reads_evidence: Kinds of current evidence about the subject that it wants to see.
         requires: Importable modules that `run` needs.
         extra: The extra that installs them: `pip install 'phasegate[EXTRA]'`.
+        distributed: Whether several processes can run it together: `ctx.rank` of `ctx.processes`.
         valid_days: How long its evidence counts; None for as long as the digest lives.
     """
 
@@ -58,6 +59,7 @@ class Plugin(ABC, Generic[C]):
     reads_evidence: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
+    distributed: ClassVar[bool] = False
     valid_days: ClassVar[int | None] = None
     config_type: ClassVar[type[PluginConfig]] = PluginConfig
 

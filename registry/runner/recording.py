@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 # What the columns of a metric hold, and the longest reason that is kept.
-_NAME, _STEP, _REASON = 100, 2**31 - 1, 2000
+_NAME, _STEP, _REASON = 100, 2**63 - 1, 2000
 
 _RESULT: TypeAdapter[AnyResult] = TypeAdapter(AnyResult)
 

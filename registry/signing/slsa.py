@@ -30,6 +30,8 @@ def provenance(
     seed: int,
     kind: str,
     engine: str,
+    processes: int,
+    engine_options: Mapping[str, Any],
     environment: Mapping[str, Any],
     criteria_digest: str,
     metrics_digest: str,
@@ -46,7 +48,9 @@ def provenance(
         config: Its options, as they were given.
         seed: For every random choice.
         kind: Of plugin.
-        engine: What ran it.
+        engine: What ran it, ...
+        processes: ... in how many processes, ...
+        engine_options: ... and with which options of its own.
         environment: Python, platform and versions of packages.
         criteria_digest: The targets in force when it began; empty if there were none.
         metrics_digest: Of its live numbers.
@@ -66,6 +70,8 @@ def provenance(
             "internalParameters": {
                 "kind": kind,
                 "engine": engine,
+                "processes": processes,
+                "engineOptions": dict(engine_options),
                 "criteria": criteria_digest,
                 **{key: environment[key] for key in ("python", "platform") if key in environment},
             },

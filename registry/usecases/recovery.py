@@ -52,6 +52,7 @@ def resume_run(database: Database, home: Home, actor: str, number: int) -> None:
     if not folder.prepared:
         raise BadInput(f"run {number} never began", hint="start it anew: phasegate run PLUGIN REF")
     folder.take_back_cancel()
+    folder.take_back_word()
     _take_over(database, folder, actor, number, resume=True)
 
 
