@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from registry.errors import Conflict, DatabaseUnusable
+from registry.errors import Conflict, DatabaseUnusable, RunFailed
 from registry.runner.folder import Ended, RunFolder, Ticket
 from registry.runner.launchers.base import MARK
 from registry.runner.launchers.find import find_launcher
@@ -131,8 +131,7 @@ class Supervisor:
                 # What is left of it must neither outlive the run nor write beside those that come next.
                 # What a plugin put into service, in one process, may.
                 if ended is None or ended.state != "succeeded" or self._processes > 1:
-                    self.engine.clear(self.folder)
-                    ended = self._settled(verdict)
+                    ended = self._cleared(verdict)
             if ended is not None and ended.state not in _UNFINISHED:
                 return self._too_big() or ended if ended.state == "succeeded" else ended
             if self.folder.cancel_asked:
@@ -141,6 +140,21 @@ class Supervisor:
                 return self._silent(child, ended)
             self.folder.take_back_word()
             child, adopted = self.engine.start(self.folder), False
+
+    def _cleared(self, verdict: Ended | None) -> Ended | None:
+        """How it ended, when nothing of it is left.
+
+        Raises:
+            RunFailed: Something is, and it cannot go on beside that.
+        """
+        try:
+            self.engine.clear(self.folder)
+        except RunFailed as cause:
+            ended = self._settled(verdict)
+            if ended is None or ended.state in _UNFINISHED:
+                raise
+            return replace(ended, reason=f"{ended.reason}; and what is left of it stays: {cause.message}")
+        return self._settled(verdict)
 
     def _settled(self, verdict: Ended | None) -> Ended | None:
         """How it ended: as we decided, unless it was done just before it was told to stop."""

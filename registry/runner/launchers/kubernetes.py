@@ -27,20 +27,20 @@ _JOB = "batch.kubernetes.io/job-name"
 class KubernetesOptions(EngineOptions):
     """Options of Kubernetes."""
 
-    image: str = Field(default="", description="Image with Phasegate and what the plugin needs; required.")
+    image: str = Field(default="", description="image with Phasegate and what the plugin needs; required")
     claim: str = Field(
-        default="", description="Volume claim that holds the home; empty: the nodes' own folder of that path."
+        default="", description="volume claim that holds the home; empty: the nodes' own folder of that path"
     )
-    namespace: str = Field(default="", description="Where the Job is made; empty: as kubectl has it.")
-    service_account: str = Field(default="", description="Under which the pods run.")
-    cpus: str = Field(default="1", description="CPUs of each process, as Kubernetes writes them.")
-    memory: str = Field(default="2Gi", description="Memory of each process, as Kubernetes writes it.")
-    gpus: int = Field(default=0, ge=0, description="GPUs of each process.")
-    python: str = Field(default="python", description="Python in the image.")
+    namespace: str = Field(default="", description="where the Job is made; empty: as kubectl has it")
+    service_account: str = Field(default="", description="under which the pods run")
+    cpus: str = Field(default="1", description="CPUs of each process, as Kubernetes writes them")
+    memory: str = Field(default="2Gi", description="memory of each process, as Kubernetes writes it")
+    gpus: int = Field(default=0, ge=0, description="GPUs of each process")
+    python: str = Field(default="python", description="python in the image")
     retries: int = Field(
-        default=0, ge=0, description="How often Kubernetes starts a failed pod again by itself."
+        default=0, ge=0, description="how often Kubernetes starts a failed pod again by itself"
     )
-    grace: int = Field(default=60, ge=1, description="Seconds in which a pod that must go saves its work.")
+    grace: int = Field(default=60, ge=1, description="seconds in which a pod that must go saves its work")
 
 
 class Kubernetes(Launcher[KubernetesOptions]):

@@ -34,13 +34,11 @@ class RayOptions(EngineOptions):
     """Options of Ray Train."""
 
     min_processes: int = Field(
-        default=0, ge=0, description="Go on with no fewer than these when there is no room for all; 0: all."
+        default=0, ge=0, description="go on with no fewer than these when there is no room for all; 0: all"
     )
-    retries: int = Field(
-        default=2, ge=0, description="How often a set of processes that failed starts again."
-    )
-    cpus: float = Field(default=1.0, gt=0, description="CPUs that each process reserves.")
-    gpus: float = Field(default=0.0, ge=0, description="GPUs that each process reserves.")
+    retries: int = Field(default=2, ge=0, description="how often a set of processes that failed starts again")
+    cpus: float = Field(default=1.0, gt=0, description="CPUs that each process reserves")
+    gpus: float = Field(default=0.0, ge=0, description="GPUs that each process reserves")
 
 
 class Ray(Launcher[RayOptions]):
@@ -61,6 +59,9 @@ class Ray(Launcher[RayOptions]):
 
     def run(self, folder: RunFolder, processes: int, options: RayOptions) -> int:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        if not os.environ.get("RAY_ADDRESS"):
+            # Ray's word for: all processes are on this machine, and meet at its own address alone.
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         import ray
         from ray.train import WorkerGroupError
 
@@ -95,7 +96,6 @@ def _join(folder: RunFolder, processes: int, options: RayOptions) -> None:
         num_cpus=max(1, round(processes * options.cpus)),
         include_dashboard=False,
         object_store_memory=_OBJECTS,
-        _node_ip_address="127.0.0.1",
         _temp_dir=str(_session(folder)),
     )
 

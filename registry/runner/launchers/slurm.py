@@ -33,23 +33,23 @@ class SlurmOptions(EngineOptions):
     """Options of Slurm."""
 
     cluster: Literal["slurm", "local"] = Field(
-        default="slurm", description="`local` runs the job on this machine, to try it without a cluster."
+        default="slurm", description="`local` runs the job on this machine, to try it without a cluster"
     )
-    partition: str = Field(default="", description="Where it queues.")
-    account: str = Field(default="", description="Who pays.")
-    qos: str = Field(default="", description="Quality of service.")
-    constraint: str = Field(default="", description="Features that its nodes must have.")
+    partition: str = Field(default="", description="where it queues")
+    account: str = Field(default="", description="who pays")
+    qos: str = Field(default="", description="quality of service")
+    constraint: str = Field(default="", description="features that its nodes must have")
     time: int = Field(
-        default=60, ge=1, description="Minutes that one job may take; the run goes on in the next."
+        default=60, ge=1, description="minutes that one job may take; the run goes on in the next"
     )
-    nodes: int = Field(default=1, ge=1, description="Nodes; each takes an equal share of the processes.")
-    gpus: int = Field(default=0, ge=0, description="GPUs of each node.")
-    cpus: int = Field(default=1, ge=1, description="CPUs of each process.")
-    memory: float = Field(default=0.0, ge=0, description="GiB of each node; 0: as the partition has it.")
+    nodes: int = Field(default=1, ge=1, description="nodes; each takes an equal share of the processes")
+    gpus: int = Field(default=0, ge=0, description="GPUs of each node")
+    cpus: int = Field(default=1, ge=1, description="CPUs of each process")
+    memory: float = Field(default=0.0, ge=0, description="giB of each node; 0: as the partition has it")
     grace: int = Field(
-        default=90, ge=10, description="Seconds before its time is up in which it saves its work."
+        default=90, ge=10, description="seconds before its time is up in which it saves its work"
     )
-    setup: tuple[str, ...] = Field(default=(), description="Lines of shell before it starts.")
+    setup: tuple[str, ...] = Field(default=(), description="lines of shell before it starts")
 
 
 class Slurm(Launcher[SlurmOptions]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -29,9 +30,9 @@ class TorchrunOptions(EngineOptions):
     restarts: int = Field(
         default=0,
         ge=0,
-        description="How often the agent starts its processes again before the supervisor does.",
+        description="how often the agent starts its processes again before the supervisor does",
     )
-    grace: int = Field(default=30, ge=1, description="Seconds in which a process must end when told to.")
+    grace: int = Field(default=30, ge=1, description="seconds in which a process must end when told to")
 
 
 class Torchrun(Launcher[TorchrunOptions]):
@@ -47,6 +48,7 @@ class Torchrun(Launcher[TorchrunOptions]):
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
         from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", _own_interface())
         with _meeting_place() as port:
             config = LaunchConfig(
                 min_nodes=1,
@@ -82,6 +84,14 @@ def _own(folder: RunFolder, failures: Mapping[int, ProcessFailure], grace: int) 
         statuses = {rank: status for rank, status in statuses.items() if status != -signal.SIGKILL}
     told = (-signal.SIGTERM, 128 + signal.SIGTERM)
     return {rank: status for rank, status in statuses.items() if status not in told} or statuses
+
+
+def _own_interface() -> str:
+    """Name of the network interface that only this machine sees: `lo`, or as the system has it."""
+    import psutil
+
+    found = psutil.net_if_addrs().items()
+    return next(name for name, addresses in found if any(each.address == _HERE for each in addresses))
 
 
 @contextlib.contextmanager
