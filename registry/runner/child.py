@@ -6,13 +6,13 @@ It runs the others, or the plugin itself.
 from __future__ import annotations
 
 import sys
-import traceback
 from pathlib import Path
 
 from registry.errors import RegistryError
 from registry.runner.folder import Ended, RunFolder
 from registry.runner.launchers.base import GO
 from registry.runner.launchers.find import find_launcher
+from registry.runner.telling import tell
 
 
 def main(path: str) -> int:
@@ -25,10 +25,10 @@ def main(path: str) -> int:
         engine = find_launcher(ticket.engine)
         return engine.run(folder, folder.spec.processes, engine.read_options(ticket.engine_options))
     except RegistryError as error:
-        traceback.print_exc()
+        tell()
         folder.leave_word(Ended("failed", error.message, error.hint))
     except Exception as error:
-        traceback.print_exc()
+        tell()
         folder.leave_word(Ended("failed", f"engine {ticket.engine!r}: {type(error).__name__}: {error}"))
     return 3
 

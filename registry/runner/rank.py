@@ -6,11 +6,9 @@ Which one it is stands in RANK, and how many there are in WORLD_SIZE.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,7 +20,9 @@ from registry.errors import BadConfig, Cancelled, Preempted, RegistryError
 from registry.extension.context import RunContext
 from registry.extension.discovery import load_plugin, read_config
 from registry.extension.results import Checked, Deployed, Evidence, Prepared, Retired, Trained
+from registry.files import disk_is_full
 from registry.runner.folder import Ended, RunFolder
+from registry.runner.telling import tell
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -41,8 +41,6 @@ _RETURNS: dict[str, type] = {
 
 # What tells a process that its machine is wanted back. Slurm and submitit send the latter two.
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(path: str) -> int:
@@ -91,24 +89,27 @@ def run_rank(folder: RunFolder, heed: Heed = heed_signals) -> int:
             # It is the machine that goes down, or the supervisor's doing: this is no word of ours.
             return 128 + signal.SIGTERM
     except RegistryError as error:
-        traceback.print_exc()
+        tell()
         ended = Ended("failed", error.message, error.hint)
     except ValidationError as error:
-        traceback.print_exc()
+        tell()
         ended = Ended("failed", "; ".join(map(_problem, error.errors())))
     except Exception as error:
-        traceback.print_exc()
+        tell()
         text = f"{type(error).__name__}: {error}"
-        if _disk_is_full(error):
+        if disk_is_full(error):
             hint = f"make room, then: phasegate runs resume {folder.path.name}"
             ended = Ended("lost", f"its disk is full: {text}", hint)
         elif several:
-            folder.write_fault(rank, Ended("failed", f"process {rank}: {text}"))
+            with contextlib.suppress(OSError):
+                folder.write_fault(rank, Ended("failed", f"process {rank}: {text}"))
             return 3
         else:
             ended = Ended("failed", text)
     if rank == 0 or ended.state not in ("succeeded", "preempted"):
-        folder.leave_word(ended)
+        # Where the disk is full this may fail; then the supervisor finds out by itself.
+        with contextlib.suppress(OSError):
+            folder.leave_word(ended)
     # Whoever saved its work ends well: nobody must end the others for it.
     return 0 if ended.state in ("succeeded", "preempted") else 3
 
@@ -126,18 +127,6 @@ def _run(folder: RunFolder, heed: Heed) -> None:
     if isinstance(result, Evidence):
         result = Checked(evidence=result)
     folder.write_result(result.model_dump(mode="json"))
-
-
-def _disk_is_full(error: BaseException) -> bool:
-    """Whether a full disk, a quota or a limit on the size of files stopped it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        # Libraries that are not written in Python give the words alone; Rust's has the number among them.
-        words = (os.strerror(errno.ENOSPC), *(f"(os error {number})" for number in _FULL))
-        if getattr(cause, "errno", None) in _FULL or any(word in str(cause) for word in words):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
 
 
 def _problem(found: ErrorDetails) -> str:

@@ -14,13 +14,13 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from registry.errors import Conflict, DatabaseUnusable, RunFailed
+from registry.files import disk_is_full
 from registry.runner.folder import Ended, RunFolder, Ticket
 from registry.runner.launchers.base import MARK
 from registry.runner.launchers.find import find_launcher
@@ -28,6 +28,7 @@ from registry.runner.launchers.settling import signal_name
 from registry.runner.lease import lost_to_here, take_lease
 from registry.runner.processes import ProcessId
 from registry.runner.recording import record_metrics, record_outcome
+from registry.runner.telling import tell
 from registry.storage.artifacts import ArtifactStore
 from registry.storage.database import Database, lock_timeout
 from registry.storage.home import Home
@@ -108,8 +109,12 @@ class Supervisor:
             ended = self._plugin_to_its_end()
         except Exception as error:
             # A run must not stay open because of a fault in here, or a machine that can start nothing.
-            traceback.print_exc()
-            ended = Ended("failed", f"its supervisor failed: {type(error).__name__}: {error}")
+            tell()
+            text = f"{type(error).__name__}: {error}"
+            ended = Ended("failed", f"its supervisor failed: {text}")
+            if disk_is_full(error):
+                hint = f"make room, then: phasegate runs resume {self.ticket.run}"
+                ended = Ended("lost", f"its disk is full: {text}", hint)
             if (child := self.folder.child) is not None and child.alive:
                 child.end_group(_GRACE)
             with contextlib.suppress(Exception):
@@ -201,7 +206,8 @@ class Supervisor:
 
     def _insist(self, verdict: Ended) -> Ended:
         """Leave the verdict in the folder: should this process die now, the next one says the same."""
-        self.folder.write_ended(verdict)
+        with contextlib.suppress(OSError):
+            self.folder.write_ended(verdict)
         return verdict
 
     def _verdict(self, seconds: float) -> Ended | None:
