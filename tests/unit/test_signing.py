@@ -252,6 +252,8 @@ def test_provenance_is_slsas() -> None:
         seed=11,
         kind="train",
         engine="local",
+        processes=2,
+        engine_options={},
         environment={
             "python": "3.11.9",
             "platform": "Linux",
@@ -268,6 +270,7 @@ def test_provenance_is_slsas() -> None:
     built = theirs.build_definition
     assert built.external_parameters["plugin"] == "train-classifier"
     assert (built.external_parameters["config"]["epochs"], built.external_parameters["seed"]) == (3, 11)
+    assert (built.internal_parameters["engine"], built.internal_parameters["processes"]) == ("local", 2)
     (read,) = built.resolved_dependencies
     assert (read.name, read.uri, read.digest["sha256"]) == ("train", "phasegate:loans-train/1", "a" * 64)
     ran = theirs.run_details
