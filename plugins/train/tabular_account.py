@@ -68,6 +68,7 @@ def account(
     rang = [row["alarm"] for row in alarms]
     audit = _audit(train, features, card["labels"], ctx.seed)
     counts = Counter(train.labels.labels)
+    used = config.model_dump(include=set(designed))
     metrics: dict[str, float] = {
         "first_loss": fitted.uninformed,
         "uninformed_loss": fitted.uninformed,
@@ -106,7 +107,7 @@ def account(
         "class_weight": config.class_weight,
         "seed": str(ctx.seed),
         "resumed_from": "start",
-        "differs_from_design": differences(ctx.model.design, config.model_dump(include=set(designed)))
+        "differs_from_design": differences(ctx.model.design, used)
         or "no",
         "alarms": ", ".join(rang) or "none",
         "solver": fitted.gave_up or "came to its end",

@@ -31,6 +31,7 @@ class TorchTrain(DesignedTrain[C]):
 
     requires = ("safetensors", "tokenizers", "torch", "transformers")
     extra = "train"
+    distributed = True
     repeats = ("loss", "gradient_norm", "learning_rate", "validation_loss")
     of_scratch: ClassVar[tuple[str, ...]] = OF_SCRATCH
 

@@ -18,10 +18,10 @@ from registry.domain.decision import Decision
 from registry.domain.dossier import Dossier
 from registry.domain.names import check_name
 from registry.domain.references import Ref
-from registry.errors import BadDocument, BadInput, RunFailed
+from registry.errors import BadDocument, RunFailed
 from registry.storage import find
 from registry.storage.artifacts import ArtifactStore
-from registry.storage.database import Database
+from registry.storage.database import Database, lock_timeout
 from registry.storage.home import Home
 from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables.base import now
@@ -67,18 +67,6 @@ def default_actor() -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", name).strip("-._") or "unknown"
 
 
-def _lock_timeout() -> float:
-    """Seconds of `$PHASEGATE_LOCK_TIMEOUT`, 20 unless set."""
-    text = os.environ.get("PHASEGATE_LOCK_TIMEOUT") or "20"
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 86_400:
-        raise BadInput(f"PHASEGATE_LOCK_TIMEOUT is {text!r}", hint="give it seconds, up to a day")
-    return seconds
-
-
 class Registry:
     """An open registry, acting for one actor.
 
@@ -97,7 +85,7 @@ class Registry:
         self.actor = check_name(actor, "the actor's name")
         self._opened = Opened(
             home=home,
-            database=Database(home.database, lock_timeout=_lock_timeout()),
+            database=Database(home.database, lock_timeout=lock_timeout()),
             store=ArtifactStore(home.artifacts, home.cache),
             actor=self.actor,
         )
@@ -424,6 +412,12 @@ class Registry:
             base=base,
             options=options,
         )
+
+    def manifest(
+        self, plugin: str, *, config: Mapping[str, Any] | None = None, options: RunOptions | None = None
+    ) -> str:
+        """The YAML that a run with these options would have Kubernetes apply; starts nothing."""
+        return usecases.runs.write_manifest(self.home, plugin, config=config, options=options)
 
     def follow(self, run: int) -> Iterator[dict[str, Any]]:
         """A run's events as they come, until it has ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from registry.cli.runs_again import replay
 from registry.cli.runs_curves import export, glance
 from registry.cli.shell import COUNT, NUMBER, Shell, example, with_shell
 from registry.errors import BadInput
+
+if TYPE_CHECKING:
+    from registry.usecases.views import RunView
 
 _TAIL = 256 << 10
 
@@ -64,6 +68,7 @@ def show(shell: Shell, run: int) -> None:
                 "why": found.reason,
                 "config": found.config or "defaults",
                 "seed": found.seed,
+                "engine": _engine(found),
                 "inputs": found.inputs,
                 "made": found.outputs,
                 "queued": f"{found.created_at:%Y-%m-%d %H:%M:%S} by {found.created_by}",
@@ -121,6 +126,12 @@ def resume(shell: Shell, run: int) -> None:
     registry.resume(run)
     ended = watch(registry, run, quiet=shell.as_json)
     shell.answer(ended, lambda: click.echo(f"Run {run} ({ended.plugin}) succeeded."))
+
+
+def _engine(run: RunView) -> str:
+    """`torchrun, 2 processes, restarts=1`."""
+    several = [f"{run.processes} processes"] if run.processes > 1 else []
+    return ", ".join([run.engine, *several, *(f"{key}={value}" for key, value in run.engine_options.items())])
 
 
 def _start(path: Path, whole: bool) -> int:

@@ -116,6 +116,9 @@ class RunQueued(Event):
     config: Mapping[str, Any]
     seed: int
     criteria_digest: str
+    engine: str
+    processes: int
+    engine_options: Mapping[str, Any]
     base: Mapping[str, str] = field(default_factory=dict)
 
 

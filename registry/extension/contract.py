@@ -48,6 +48,7 @@ class Plugin(ABC, Generic[C]):
         repeats: Live metrics that the same run, done again, gives again at the same steps. Who names some
             stops after `ctx.stop_after` steps, returns `Replayed`, and says in the fact `determinism` of
             its evidence how exactly they come again: `bitwise`, `same machine` or `statistical`.
+        distributed: Whether several processes can run it together: `ctx.rank` of `ctx.processes`.
         valid_days: How long its evidence counts; None for as long as the digest lives.
     """
 
@@ -64,6 +65,7 @@ class Plugin(ABC, Generic[C]):
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
     repeats: ClassVar[tuple[str, ...]] = ()
+    distributed: ClassVar[bool] = False
     valid_days: ClassVar[int | None] = None
     config_type: ClassVar[type[PluginConfig]] = PluginConfig
 

@@ -33,6 +33,8 @@ def provenance(
     seed: int,
     kind: str,
     engine: str,
+    processes: int,
+    engine_options: Mapping[str, Any],
     environment: Mapping[str, Any],
     criteria_digest: str,
     metrics_digest: str,
@@ -51,7 +53,9 @@ def provenance(
         config: Its options, as they were given.
         seed: For every random choice.
         kind: Of plugin.
-        engine: What ran it.
+        engine: What ran it, ...
+        processes: ... in how many processes, ...
+        engine_options: ... and with which options of its own.
         environment: Python, platform, device, the design in force, and versions of packages.
         criteria_digest: The targets in force when it began; empty if there were none.
         metrics_digest: Of its live numbers.
@@ -73,6 +77,8 @@ def provenance(
             "internalParameters": {
                 "kind": kind,
                 "engine": engine,
+                "processes": processes,
+                "engineOptions": dict(engine_options),
                 "criteria": criteria_digest,
                 **{key: environment[key] for key in _INTERNAL if key in environment},
                 **({"environment": dict(told)} if told else {}),

@@ -107,6 +107,8 @@ def _run(session: Session, row: Any, name: str) -> dict[str, Any]:
         seed=row.seed,
         kind=row.kind,
         engine=row.engine,
+        processes=row.processes,
+        engine_options=row.engine_options,
         environment=row.environment,
         criteria_digest=row.criteria_digest,
         metrics_digest=row.metrics_digest,

@@ -22,7 +22,7 @@ from registry.errors import BadInput, Cancelled, IntegrityViolated, RunFailed
 from registry.extension.discovery import AnyPlugin, check_requirements, load_plugin, read_config
 from registry.extension.inputs import RunSpec
 from registry.runner.folder import Ended, RunFolder, Ticket
-from registry.runner.launcher import launcher
+from registry.runner.launchers.find import find_launcher
 from registry.runner.lease import OPEN
 from registry.runner.recording import metrics_digest
 from registry.storage import find
@@ -44,6 +44,7 @@ class _Recorded:
 
     spec: RunSpec
     engine: str
+    engine_options: Mapping[str, Any]
     points: Points
     facts: Mapping[str, str]
     packages: str
@@ -89,7 +90,7 @@ def replay_run(
     scratch = Path(tempfile.mkdtemp(dir=home.runs, prefix=".replay-"))
     try:
         folder = RunFolder(scratch / "run")
-        folder.prepare(recorded.spec, _ticket(number, recorded.engine, home))
+        folder.prepare(recorded.spec, _ticket(recorded, home))
         points = _do_again(folder, recorded.engine, plugin.repeats, hear)
         again: dict[str, str] = folder.result["facts"]
         packages = _read(folder.path / _PACKAGES)
@@ -153,21 +154,23 @@ def _recorded(session: Session, store: ArtifactStore, plugin: AnyPlugin, run: Ru
         config=run.config,
         seed=run.seed,
         device=run.environment.get("device", "cpu"),
+        processes=run.processes,
         data=inputs.data,
         base=inputs.base,
         model=inputs.model,
         stop_after=last,
     )
     kept = {point: value for point, value in points.items() if point[1] <= last}
-    return _Recorded(spec, run.engine, kept, told.facts if told is not None else {}, packages)
+    return _Recorded(spec, run.engine, run.engine_options, kept, told.facts if told is not None else {}, packages)
 
 
-def _ticket(number: int, engine: str, home: Home) -> Ticket:
+def _ticket(recorded: _Recorded, home: Home) -> Ticket:
     """No supervisor reads it: nothing of a replay but its numbers is recorded."""
     return Ticket(
-        run=number,
+        run=int(recorded.spec.run),
         token=0,
-        engine=engine,
+        engine=recorded.engine,
+        engine_options=recorded.engine_options,
         evidence="",
         valid_days=None,
         home=str(home.root),
@@ -189,7 +192,7 @@ def _do_again(
             if hear is not None:
                 hear(event)
 
-    child = launcher(engine).start(folder)
+    child = find_launcher(engine).start(folder)
     try:
         while child.alive and folder.ended is None:
             listen()

@@ -70,6 +70,7 @@ REGISTRY = {
     "initialise": "lifecycle",
     "link_data": "ref data",
     "log": "subjects actor action since until limit before",
+    "manifest": "plugin config options",
     "move_alias": "ref alias",
     "open": "home database actor create",
     "plan": "model system **more",

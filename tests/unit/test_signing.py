@@ -252,6 +252,8 @@ def test_provenance_is_slsas() -> None:
         seed=11,
         kind="train",
         engine="local",
+        processes=2,
+        engine_options={},
         environment={
             "python": "3.11.9",
             "platform": "Linux",
@@ -280,6 +282,7 @@ def test_provenance_is_slsas() -> None:
     assert built.internal_parameters["environment"]["cpu"] == "Some Processor"
     assert built.internal_parameters["design"]["layers"] == 2
     assert built.internal_parameters["device"] == "cpu"
+    assert (built.internal_parameters["engine"], built.internal_parameters["processes"]) == ("local", 2)
     ran = theirs.run_details
     assert ran.builder.id == "https://phasegate.dev/plugin/train-classifier@2"
     assert dict(ran.builder.version) == {"phasegate": "0.1", "train-classifier": "2"}

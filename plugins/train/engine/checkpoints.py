@@ -37,6 +37,17 @@ def save(
         state: JSON values.
     """
     shutil.rmtree(folder, ignore_errors=True)
+    try:
+        _write(folder, weights, optimizer, state)
+    except BaseException:
+        # On a full disk, what is half written leaves no room to say so.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write(
+    folder: Path, weights: dict[str, torch.Tensor], optimizer: dict[str, Any], state: dict[str, Any]
+) -> None:
     folder.mkdir(parents=True)
     tensors, plain = {}, {}
     for name, values in optimizer.get("state", {}).items():
