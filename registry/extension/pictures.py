@@ -91,8 +91,11 @@ def _open(data: bytes) -> Image:
     with warnings.catch_warnings():
         # A few kilobytes can unpack to gigabytes; Pillow warns of it, and here that is an error.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-        picture.load()
+        try:
+            picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+            picture.load()
+        except Image.DecompressionBombError as cause:
+            raise ValueError(str(cause)) from cause
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # 16 bits; converting would cut them off at 255
         picture = picture.point(lambda value: value / 256).convert("L")

@@ -16,6 +16,7 @@ from registry.errors import BadTable, MissingExtra
 from registry.storage.tabular import TABLE, TableFacts
 
 ANNOTATIONS = "annotations.jsonl"
+_FORMATS = ("PNG", "JPEG")
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 # Pictures that are in memory at once.
 _ROWS = 256
@@ -156,10 +157,11 @@ def _picture(path: Path, source: Path) -> tuple[bytes, tuple[int, int]]:
         data = path.read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+            Image.open(io.BytesIO(data), formats=_FORMATS).verify()  # a PNG file to its last checksum
+            picture = Image.open(io.BytesIO(data), formats=_FORMATS)
             picture.load()
         return data, ImageOps.exif_transpose(picture).size
-    except (OSError, ValueError, SyntaxError, Warning) as cause:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as cause:
         raise BadTable(
             f"{name} is a broken picture, or none: {cause}", hint="repair it, or remove it"
         ) from cause

@@ -27,7 +27,7 @@ from registry.plugins.train.tasks.picture_boxes import PictureBoxes
 ROLES = {"image": "image", "label": "label"}
 TINY = {
     "size": 48, "hidden_size": 64, "layers": 2, "objects": 3,
-    "epochs": 18, "batch_size": 8, "learning_rate": 2e-3,
+    "epochs": 18, "batch_size": 8, "learning_rate": 3e-3,
 }  # fmt: skip
 
 
