@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict
 
 from registry.extension.context import RunContext
+from registry.extension.estimates import Estimate
 from registry.extension.inputs import DeploymentInput
-from registry.extension.results import Deployed, Evidence, Prepared, Retired, Trained
+from registry.extension.results import Deployed, Designed, Evidence, Prepared, Retired, Trained
 
 GROUP = "phasegate.plugins"
 
@@ -45,6 +46,8 @@ class Plugin(ABC, Generic[C]):
         requires: Importable modules that `run` needs.
         extra: The extra that installs them: `pip install 'phasegate[EXTRA]'`.
         valid_days: How long its evidence counts; None for as long as the digest lives.
+        in_parts: Whether its work is done by parts (`RunContext.start_part`): then they run on the engine
+            that was asked for, and the run itself is one process here.
     """
 
     name: ClassVar[str]
@@ -59,6 +62,7 @@ class Plugin(ABC, Generic[C]):
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
     valid_days: ClassVar[int | None] = None
+    in_parts: ClassVar[bool] = False
     config_type: ClassVar[type[PluginConfig]] = PluginConfig
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -87,6 +91,16 @@ class PreparePlugin(Plugin[C]):
     def run(self, ctx: RunContext, config: C) -> Prepared: ...
 
 
+class DesignPlugin(Plugin[C]):
+    """Data in, a version's design out."""
+
+    kind = "design"
+    subject = "version"
+
+    @abstractmethod
+    def run(self, ctx: RunContext, config: C) -> Designed: ...
+
+
 class TrainPlugin(Plugin[C]):
     """Design and data in, artifact out."""
 
@@ -96,6 +110,20 @@ class TrainPlugin(Plugin[C]):
 
     @abstractmethod
     def run(self, ctx: RunContext, config: C) -> Trained: ...
+
+    def estimate(self, config: C, *, device: str, rows: int, processes: int) -> Estimate | None:
+        """What such a training would take; None if this plugin cannot say.
+
+        Args:
+            config: The options, the design's values among them.
+            device: A device of this machine, a kind of device, or an amount of memory.
+            rows: Of the training data, 0 if there is none yet.
+            processes: That share the work; 0 for as many as the options multiply to.
+
+        Raises:
+            BadConfig: An unknown device, or one that lacks what the options ask for.
+        """
+        return None
 
 
 class CheckPlugin(Plugin[C]):

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,17 @@ from pydantic import ValidationError
 from registry.errors import BadConfig, Cancelled, Preempted, RegistryError
 from registry.extension.context import RunContext
 from registry.extension.discovery import load_plugin, read_config
-from registry.extension.results import Checked, Deployed, Evidence, Prepared, Retired, Trained
+from registry.extension.results import Checked, Deployed, Designed, Evidence, Prepared, Retired, Trained
 from registry.runner.folder import Ended, RunFolder
 from registry.runner.launcher import GO
+from registry.runner.parts import start_part
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _RETURNS: dict[str, type] = {
     "prepare": Prepared,
+    "design": Designed,
     "train": Trained,
     "check": Evidence,
     "evaluate": Evidence,
@@ -63,7 +66,7 @@ def main(path: str) -> int:
 def _run(folder: RunFolder) -> None:
     spec = folder.spec
     plugin = load_plugin(spec.plugin)
-    with contextlib.closing(RunContext(spec, folder.path)) as ctx:
+    with contextlib.closing(RunContext(spec, folder.path, partial(start_part, folder))) as ctx:
         signal.signal(signal.SIGTERM, lambda number, frame: ctx.on_signal())
         result: Any = plugin.run(ctx, read_config(plugin, spec.config))
     # What it made, a running server maybe, must be told of: from here on the run ends as it is.

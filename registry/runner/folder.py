@@ -29,6 +29,7 @@ class Ticket:
         resume: Start the plugin again if it is not alive and has not ended.
         evidence: Kind of evidence that the plugin makes.
         valid_days: How long that evidence counts.
+        parts: The engine that runs its parts, if it has any.
     """
 
     run: int
@@ -41,6 +42,7 @@ class Ticket:
     max_seconds: float
     max_bytes: int
     resume: bool = False
+    parts: str = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,10 @@ class RunFolder:
 
     def write_ended(self, ended: Ended) -> None:
         write_atomically(self.path / "exit.json", json.dumps(asdict(ended)).encode())
+
+    def take_back_ended(self) -> None:
+        """It goes on after all."""
+        (self.path / "exit.json").unlink(missing_ok=True)
 
     @property
     def result(self) -> dict[str, Any]:

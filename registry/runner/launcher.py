@@ -50,14 +50,15 @@ class Local(Launcher):
         # Threads that wait by spinning take the cores from other runs: three times the CPU time was measured.
         environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         environment["PYTHONUNBUFFERED"] = "1"
-        environment[MARK] = str(folder.path)
+        # A part of a run is marked as that run's, and stays in its session: it ends with it.
+        part = environment.setdefault(MARK, str(folder.path)) != str(folder.path)
         with folder.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "registry.runner.child", str(folder.path)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                start_new_session=not part,
                 env=environment,
                 bufsize=0,
             )

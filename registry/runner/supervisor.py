@@ -249,6 +249,7 @@ def _patiently(act: Callable[[], T]) -> T:
 def main(path: str, token: str) -> int:
     """Entry of the supervisor's process."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.environ.pop(MARK, None)  # its run is a part of none, whoever asked for it
     database = Database(os.environ[DATABASE])
     Supervisor(RunFolder(Path(path)), int(token), database).run()
     return 0

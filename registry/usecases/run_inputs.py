@@ -31,7 +31,7 @@ from registry.storage.tables.base import now
 from registry.usecases.deployments import deployment_input
 
 # Work that changes a version, so that the lifecycle says when it may be done.
-_CHANGING = ("train", "deploy", "retire")
+_CHANGING = ("design", "train", "deploy", "retire")
 
 
 @dataclass(frozen=True, slots=True)

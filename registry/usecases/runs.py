@@ -173,7 +173,8 @@ def _ticket(number: int, plugin: AnyPlugin, evidence: str, home: Home, options: 
     return Ticket(
         run=number,
         token=1,
-        engine=options.engine,
+        engine="local" if plugin.in_parts else options.engine,
+        parts=options.engine,
         evidence=evidence,
         valid_days=plugin.valid_days,
         home=str(home.root),
