@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ def account(
     fitted: Fitted,
     artifact: Path,
     *,
-    designed: Sequence[str],
     seconds: float,
 ) -> Evidence:
     """Evidence about a training that came to its end.
@@ -35,7 +34,6 @@ def account(
         task: What was learned.
         fitted: How it went.
         artifact: Folder that was saved; it is loaded again and compared.
-        designed: Options that the version's design may fix.
         seconds: That the whole run took.
     """
     history = fitted.history
@@ -72,7 +70,7 @@ def account(
         "architecture": describe(task),
         "seed": str(ctx.seed),
         "resumed_from": fitted.resumed_from,
-        "differs_from_design": differences(ctx.model.design, config, designed) or "no",
+        "differs_from_design": differences(ctx.model.design, config) or "no",
         "alarms": ", ".join(rang) or "none",
         **learned_from(ctx.data),
         **environment(),
@@ -98,18 +96,23 @@ def describe(task: Task) -> str:
     return "{}, {} x {}, {} heads".format(name, *shape) if all(shape) else name
 
 
-def differences(design: Mapping[str, Any], config: PluginConfig, names: Sequence[str]) -> str:
-    """Where what was trained is not what was designed."""
+def differences(design: Mapping[str, Any], config: PluginConfig) -> str:
+    """Where what was trained is not what was designed; what the plugin has no option for is passed over."""
+    used = {name: getattr(config, name) for name in type(config).model_fields if name in design}
     return ", ".join(
-        f"{name} {design[name]} -> {getattr(config, name)}"
-        for name in names
-        if name in design and not _same(design[name], getattr(config, name))
+        f"{name} {design[name]} -> {_text(value)}"
+        for name, value in used.items()
+        if not _same(design[name], value)
     )
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _same(designed: Any, used: Any) -> bool:
     if isinstance(used, bool) or not isinstance(used, int | float):
-        return str(designed).strip().lower() == str(used).strip().lower()
+        return _text(designed).replace(" ", "").lower() == _text(used).replace(" ", "").lower()
     try:
         return math.isclose(float(designed), used)
     except ValueError:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadInput
 from registry.extension import RunContext
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.labelled import LabelledTexts, read_labelled
-from registry.plugins.train.options import ARCHITECTURE, TrainConfig
+from registry.plugins.train.options import TrainConfig
 from registry.plugins.train.start import begin, begin_tokenizer
 from registry.plugins.train.torch_train import TorchTrain
+
+if TYPE_CHECKING:
+    from registry.plugins.train.sketch import Sketch
 
 
 class TrainClassifier(TorchTrain[TrainConfig]):
     """Train a text classifier on a version's training data."""
 
     name = "train-classifier"
-    designed = ARCHITECTURE
 
     def build(self, ctx: RunContext, config: TrainConfig) -> Task:
-        if config.hidden_size % config.heads:
-            raise BadConfig(f"{config.heads} heads do not divide a hidden_size of {config.hidden_size}")
+        _check_heads(config)
         source = ctx.role("train")
         train = read_labelled(source, config.reweigh)
         validation = read_labelled(ctx.data["validation"]) if "validation" in ctx.data else None
@@ -58,6 +60,25 @@ class TrainClassifier(TorchTrain[TrainConfig]):
                 "max_length": config.max_length,
             },
         )
+
+    def sketch(self, config: TrainConfig) -> Sketch:
+        _check_heads(config)
+        import torch
+
+        from registry.plugins.train.sketch import Sketch, on_meta
+        from registry.plugins.train.tasks.text_classes import build_encoder
+
+        with on_meta():
+            return Sketch(
+                build_encoder(["no", "yes"], config.vocab_size, config),
+                {"input_ids": torch.zeros(1, config.max_length, dtype=torch.long)},
+                (f"2 labels, and all of the {config.vocab_size:,} tokens that the tokenizer may learn",),
+            )
+
+
+def _check_heads(config: TrainConfig) -> None:
+    if config.hidden_size % config.heads:
+        raise BadConfig(f"{config.heads} heads do not divide a hidden_size of {config.hidden_size}")
 
 
 def _check(train: LabelledTexts, validation: LabelledTexts | None, config: TrainConfig) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from typing import ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from registry.extension import RunContext, Trained, TrainPlugin
+from registry.extension import Estimate, RunContext, Trained, TrainPlugin
 from registry.extension.discovery import read_config
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
+
+if TYPE_CHECKING:
+    from registry.plugins.train.sketch import Sketch
 
 C = TypeVar("C", bound=TorchConfig)
 
@@ -17,18 +20,37 @@ C = TypeVar("C", bound=TorchConfig)
 class TorchTrain(TrainPlugin[C]):
     """Builds a task, trains it, saves it, loads it again and gives account.
 
-    Attributes:
-        designed: Options that describe the model itself: the version's design gives their defaults.
+    The version's design gives the defaults of all options that it names.
     """
 
     evidence = "run.train"
     requires = ("safetensors", "tokenizers", "torch", "transformers")
     extra = "train"
-    designed: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def build(self, ctx: RunContext, config: C) -> Task:
         """Read the data, refuse what nothing can be learned from, make or load the model."""
+
+    def sketch(self, config: C) -> Sketch | None:
+        """The model that such options build, without its memory; None if they do not say.
+
+        All that a plugin does to have its trainings estimated before they are launched:
+
+        ```python
+        with on_meta():
+            return Sketch(build(config), {"input_ids": torch.zeros(1, config.max_length, dtype=torch.long)})
+        ```
+        """
+        return None
+
+    def estimate(self, config: C, *, device: str, rows: int, processes: int) -> Estimate | None:
+        """What such a training takes, counted on a model without memory; see `Sketch`."""
+        sketch = self.sketch(config)
+        if sketch is None:
+            return None
+        from registry.plugins.train.estimate import estimate
+
+        return estimate(self.name, sketch, config, device=device, rows=rows, processes=processes)
 
     def run(self, ctx: RunContext, config: C) -> Trained:
         """Train; the same seed, data, options, base and threads give the same bytes.
@@ -64,12 +86,11 @@ class TorchTrain(TrainPlugin[C]):
             task,
             fitted,
             folder,
-            designed=self.designed,
             seconds=time.monotonic() - began,
         )
         return Trained(path=folder, evidence=evidence)
 
     def with_design(self, ctx: RunContext, config: C) -> C:
         """The options, with the design's values wherever the run does not say otherwise."""
-        design = {name: ctx.model.design[name] for name in self.designed if name in ctx.model.design}
+        design = {k: v for k, v in ctx.model.design.items() if k in self.config_type.model_fields}
         return cast("C", read_config(self, {**design, **config.model_dump(exclude_unset=True)}))

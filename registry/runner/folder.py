@@ -102,7 +102,7 @@ class RunFolder:
     def write_ended(self, ended: Ended) -> None:
         write_atomically(self.path / "exit.json", json.dumps(asdict(ended)).encode())
 
-    def take_back_ended(self) -> None:
+    def take_back_word(self) -> None:
         """It goes on after all."""
         (self.path / "exit.json").unlink(missing_ok=True)
 

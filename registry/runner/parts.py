@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from registry.extension.context import CHECKPOINTS
 from registry.extension.inputs import RunSpec
 from registry.extension.parts import Part, PartEnd
 from registry.extension.results import AnyResult
@@ -47,7 +48,7 @@ class RunPart(Part):
         ended = folder.ended
         if ended is not None and ended.state == "cancelled":
             # It was stopped with its run, which goes on now.
-            folder.take_back_ended()
+            folder.take_back_word()
             folder.take_back_cancel()
             ended = None
         if ended is None and not self._alive:
@@ -65,7 +66,7 @@ class RunPart(Part):
         if self._stopping is not None:
             return PartEnd("cancelled", "it was stopped")
         self._restarts += 1
-        if self._files.has_checkpoint and self._restarts <= _RESTARTS:
+        if any((self.folder / CHECKPOINTS).glob("*.json")) and self._restarts <= _RESTARTS:
             self._begin()
             return None
         how = f"killed by {signal.Signals(self._status).name}" if self._status else "gone without a word"
