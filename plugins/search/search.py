@@ -76,6 +76,7 @@ class _Trials:
         self.study = Study(config, ctx.seed, ctx.folder / "journal.jsonl")
         self.outcomes: dict[int, Outcome] = {}
         self.running: list[TrialAtWork] = []
+        self.said: tuple[float, str] | None = None
 
     def run(self) -> tuple[list[Outcome], Study]:
         """Try them all; returns what came of each, by number."""
@@ -144,11 +145,15 @@ class _Trials:
         self.ctx.checkpoint(folder, len(self.study.told))
 
     def _say(self) -> None:
-        done = len(self.outcomes) + sum(trial.done for trial in self.running)
+        # A trial is not done before it is judged, whatever its training says.
+        done = len(self.outcomes) + sum(min(trial.done, 0.99) for trial in self.running)
         scores = [outcome.score for outcome in self.outcomes.values() if outcome.score is not None]
         best = f"best {(min if self.config.minimizes else max)(scores):.4g}" if scores else ""
         now = [f"trial {trial.number} {trial.message}" for trial in self.running[:1]]
-        self.ctx.progress(done, self.total, ", ".join(filter(None, (best, *now))))
+        said = (done, ", ".join(filter(None, (best, *now))))
+        if said != self.said:
+            self.said = said
+            self.ctx.progress(done, self.total, said[1])
 
     def _stop(self) -> None:
         """End all trials; unless a person asked for it, they may save their work first."""
