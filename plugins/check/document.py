@@ -46,7 +46,7 @@ class Document(CheckPlugin[DocumentConfig]):
     Each kind must have its headings, with something written below each:
 
     - design-review: Logic, Choices, Assumptions, Trade-offs, Review
-    - base-model: Base, Digest, Licence, Changes, Parity
+    - base-model: Base, Licence, Changes, Faults
     - metric-rationale: Metrics, Reasons, Thresholds, Not measured
     - security: Threats, Controls, Supply chain, Access, Response
     - oversight: Responsible, Limits, Override, Stop, Training

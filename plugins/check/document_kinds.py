@@ -41,10 +41,9 @@ KINDS: Mapping[str, tuple[Heading, ...]] = {
     ),
     "base-model": (
         Heading("Base", "which model it was made from, by whom, and where it came from", ("source",)),
-        Heading("Digest", "the digest of the base model's files", ("sha256",)),
         Heading("Licence", "under which licence, and what that asks of you", ("license",)),
-        Heading("Changes", "what was tuned, and how", ("tuning", "modifications")),
-        Heading("Parity", "that the merged model was loaded again and answers as it did before", ("merge",)),
+        Heading("Changes", "what was tuned, and why", ("tuning", "modifications")),
+        Heading("Faults", "what the base is known to do badly", ("limits", "risks")),
     ),
     "metric-rationale": (
         Heading("Metrics", "what is measured", ("metric",)),

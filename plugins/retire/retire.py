@@ -91,6 +91,7 @@ class Retire(RetirePlugin[RetireConfig]):
         ctx.progress(steps, steps, "archived")
 
         stopped = tuple(deployment.id for deployment in ctx.deployments)
+        using = _using(ctx, config)
         size = sum(path.stat().st_size for path in archive.iterdir())
         return Retired(
             stopped=stopped,
@@ -99,7 +100,7 @@ class Retire(RetirePlugin[RetireConfig]):
                 metrics={
                     "deployments_running": 0,
                     "deployments_stopped": len(stopped),
-                    "dependants": len(config.using),
+                    "dependants": len(using),
                     "archived_files": files,
                     "archived_bytes": size,
                     "keep_days": config.keep_days,
@@ -107,7 +108,7 @@ class Retire(RetirePlugin[RetireConfig]):
                 facts={
                     "reason": config.reason,
                     "successor": config.successor or NONE,
-                    "dependants": ", ".join(config.using) or NONE,
+                    "dependants": ", ".join(using) or NONE,
                     "data_migration": config.data_migration,
                     "resource_release": config.resource_release,
                     "risk": config.risk,
@@ -117,6 +118,11 @@ class Retire(RetirePlugin[RetireConfig]):
                 f"of its artifact archived. Reason: {config.reason}",
             ),
         )
+
+
+def _using(ctx: RunContext, config: RetireConfig) -> tuple[str, ...]:
+    """Whom the answer names, and the versions that the registry knows to be tuned from this one."""
+    return tuple(dict.fromkeys((*config.using, *ctx.model.descendants)))
 
 
 def _undeploy(ctx: RunContext, deployment: DeploymentInput) -> str:
@@ -159,6 +165,6 @@ def _tombstone(ctx: RunContext, config: RetireConfig, archive: Path) -> dict[str
         ],
         "retired_at": now.isoformat(timespec="seconds"),
         "keep_until": (now + timedelta(days=config.keep_days)).date().isoformat(),
-        "dependants": config.using,
+        "dependants": _using(ctx, config),
         **config.model_dump(include={"reason", "successor", "data_migration", "resource_release", "risk"}),
     }

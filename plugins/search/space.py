@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig
@@ -62,11 +62,25 @@ def _mapping(value: Any) -> Any:
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError as cause:
-        raise ValueError(f"it cannot be read as YAML: {cause}") from cause
+        raise ValueError(f"it cannot be read as YAML: {' '.join(str(cause).split())}") from cause
 
 
-Choices = Annotated[tuple[Value, ...], BeforeValidator(_choices), Field(min_length=1)]
-Space = Annotated[dict[str, Choices | Range], BeforeValidator(_mapping), Field(min_length=1)]
+def _form(value: Any) -> str | None:
+    if isinstance(value, Range | dict):
+        return "range"
+    return "values" if isinstance(value, list | tuple) and value else None
+
+
+Choices = Annotated[tuple[Value, ...], BeforeValidator(_choices)]
+Searched = Annotated[
+    Annotated[Choices, Tag("values")] | Annotated[Range, Tag("range")],
+    Discriminator(
+        _form,
+        custom_error_type="no_space",
+        custom_error_message="give a list of values, or {low: ..., high: ...}",
+    ),
+]
+Space = Annotated[dict[str, Searched], BeforeValidator(_mapping), Field(min_length=1)]
 Fixed = Annotated[dict[str, Annotated[Value, BeforeValidator(_plain)]], BeforeValidator(_mapping)]
 
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from registry.extension import Evidence, PluginConfig, RunContext
+from registry.extension import Evidence, RunContext
 from registry.plugins.train.engine.loop import Fitted
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.engine.watch import ALARMS, WELL_BELOW
 from registry.plugins.train.label_audit import audit_labels, keep, without_texts
-from registry.plugins.train.parity import parity
 from registry.plugins.train.provenance import determinism, environment, learned_from, packages
+from registry.plugins.train.tuning import Tuned
+
+# What transformers calls the options that describe an architecture.
+_AS_TRANSFORMERS = {
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "dropout": "hidden_dropout_prob",
+}
 
 
 def account(
@@ -22,8 +29,11 @@ def account(
     config: TorchConfig,
     task: Task,
     fitted: Fitted,
-    artifact: Path,
     *,
+    tuned: Tuned,
+    adapter: Sequence[Path],
+    measured: Mapping[str, float],
+    settled: Sequence[str],
     seconds: float,
 ) -> Evidence:
     """Evidence about a training that came to its end.
@@ -33,7 +43,10 @@ def account(
         config: Its options.
         task: What was learned.
         fitted: How it went.
-        artifact: Folder that was saved; it is loaded again and compared.
+        tuned: What was done to the model before.
+        adapter: Files that keep the adapters that were merged.
+        measured: Of the artifact: parity, and what was forgotten.
+        settled: Options that a base settles.
         seconds: That the whole run took.
     """
     history = fitted.history
@@ -47,6 +60,7 @@ def account(
         "uninformed_loss": task.uninformed,
         "converged": float(last <= WELL_BELOW * min(history.first_loss, task.uninformed)),
         **({} if fitted.validation_loss is None else {"validation_loss": fitted.validation_loss}),
+        **task.derived(last, fitted.validation_loss),
         **task.scores(),
         "alarms": len(rang),
         **{f"alarms.{name}": float(name in rang) for name in ALARMS},
@@ -56,10 +70,9 @@ def account(
         "steps": history.step,
         "epochs": history.step / fitted.per_epoch,
         "tokens": history.tokens,
-        "parameters": sum(p.numel() for p in task.model.parameters()),
-        "parameters.trained": sum(p.numel() for p in task.model.parameters() if p.requires_grad),
+        **tuned.metrics(),
         "waited_share": fitted.waited,
-        **parity(task, artifact),
+        **measured,
         "seconds": seconds,
         "hours": seconds / 3600,
         **task.metrics(),
@@ -67,10 +80,11 @@ def account(
     facts = {
         **fitted.facts,
         **task.facts(),
+        **tuned.facts(),
         "architecture": describe(task),
         "seed": str(ctx.seed),
         "resumed_from": fitted.resumed_from,
-        "differs_from_design": differences(ctx.model.design, config) or "no",
+        "differs_from_design": differences(ctx.model.design, used(config, task, settled)) or "no",
         "alarms": ", ".join(rang) or "none",
         **learned_from(ctx.data),
         **environment(),
@@ -83,7 +97,7 @@ def account(
         facts=facts,
         tables={**task.tables(), "label_audit": without_texts(audit), "alarms": history.alarms},
         summary=summary,
-        files=(list_file, keep(audit, ctx.folder / "label_audit.json")),
+        files=(list_file, keep(audit, ctx.folder / "label_audit.json"), *adapter),
     )
 
 
@@ -96,13 +110,24 @@ def describe(task: Task) -> str:
     return "{}, {} x {}, {} heads".format(name, *shape) if all(shape) else name
 
 
-def differences(design: Mapping[str, Any], config: PluginConfig) -> str:
+def used(config: TorchConfig, task: Task, settled: Sequence[str]) -> dict[str, Any]:
+    """Every option as it was used: as the run or the design said, or as the base had it already."""
+    options = {name: getattr(config, name) for name in type(config).model_fields}
+    if getattr(task.model, "begun", None) is None:
+        return options
+    known = task.model.config.get_text_config()
+    return {
+        name: getattr(known, _AS_TRANSFORMERS.get(name, name), value) if name in settled else value
+        for name, value in options.items()
+    }
+
+
+def differences(design: Mapping[str, Any], used: Mapping[str, Any]) -> str:
     """Where what was trained is not what was designed; what the plugin has no option for is passed over."""
-    used = {name: getattr(config, name) for name in type(config).model_fields if name in design}
     return ", ".join(
-        f"{name} {design[name]} -> {_text(value)}"
-        for name, value in used.items()
-        if not _same(design[name], value)
+        f"{name} {design[name]} -> {_text(used[name])}"
+        for name in used
+        if name in design and not _same(design[name], used[name])
     )
 
 

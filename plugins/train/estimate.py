@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # well-made code reaches on GPUs (llm.c on an H100); small models and short batches reach less.
 UTILISATION = 0.4
 
+# How many devices may share a model that no change makes fit on one.
+_SHARDS = (2, 4, 8, 16, 32, 64)
+
 # fp32 numbers that an optimizer keeps for every weight. Adafactor's are counted by shape.
 _MOMENTS = {"adamw": 2, "adam": 2, "sgd": 1, "adagrad": 1, "adadelta": 2}
 
@@ -134,7 +137,7 @@ class _Job:
 
 
 def _remedies(sketch: Sketch, config: TorchConfig, processes: int, device: Device) -> Iterator[str]:
-    """Changes that make it fit: each alone if it is enough, else all that cost nothing but time."""
+    """Changes that make it fit: each alone if it is enough, else all of them; and more devices."""
     job = _Job(sketch, config, processes)
 
     def fits(changes: dict[str, Any], number: int = processes) -> bool:
@@ -163,13 +166,9 @@ def _remedies(sketch: Sketch, config: TorchConfig, processes: int, device: Devic
     if not enough and len(together) > 1 and fits(together):
         yield _words(together)
     if config.shards == 1:
-        for shards in (2, 4, 8, 16, 32, 64):
-            if fits({"shards": shards}, processes * shards):
-                yield _words({"shards": shards})
-                return
-            if together and fits({**together, "shards": shards}, processes * shards):
-                yield _words({**together, "shards": shards})
-                return
+        sharded = [{**more, "shards": shards} for more in ({}, together) for shards in _SHARDS]
+        if found := next((each for each in sharded if fits(each, processes * each["shards"])), None):
+            yield _words(found)
 
 
 def _words(changes: dict[str, Any]) -> str:

@@ -32,15 +32,47 @@ def audit_labels(task: Task, seed: int) -> list[dict[str, Any]]:
 
 def text_is_fed(tokenizer: Tokenizer, ids: Sequence[int], text: str) -> dict[str, Any]:
     """What the tokens of a text decode to, and whether that is the text or its beginning."""
-    fed = tokenizer.decode(list(ids), skip_special_tokens=True).strip().rstrip(_CUT)
-    whole = (tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text).strip()
+    parts = _decoded(tokenizer, ids)
+    whole = _joined(tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text)
+    # What the tokenizer has no token for stands between two parts, and is not told.
+    place, same = 0, True
+    for number, part in enumerate(map(_joined, parts)):
+        found = whole.find(part, place)
+        same = same and (found == place if number == 0 else found >= place)
+        place = max(place, found + len(part))
     return {
         "tokens": len(ids),
-        "share_read": len(fed) / len(whole) if whole else 1.0,
+        "share_read": min(place / len(whole), 1.0) if whole else 1.0,
         "share_trained": 1.0,
-        "same": whole.startswith(fed) and bool(fed) == bool(whole),
-        "fed_text": fed,
+        "same": same and (any(parts) == bool(whole) or len(parts) > 1),
+        "fed_text": " … ".join(parts) if len(parts) > 1 else parts[0],
     }
+
+
+def _decoded(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
+    """The text of tokens; in several parts where tokens between them stand for what is not known."""
+    from tokenizers import decoders
+
+    decoder, unknown = tokenizer.decoder, getattr(tokenizer.model, "unk_token", None)
+    if isinstance(decoder, decoders.WordPiece):
+        # It would mend the text, "do not" to "don't".
+        decoder = decoders.WordPiece(prefix=decoder.prefix, cleanup=False)
+    special = {number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    groups: list[list[str]] = [[]]
+    for number in ids:
+        token = tokenizer.id_to_token(number)
+        if token == unknown:
+            groups.append([])
+        elif number not in special:
+            groups[-1].append(token)
+    parts = [(decoder.decode(group) if decoder else " ".join(group)).strip() for group in groups]
+    parts[-1] = parts[-1].rstrip(_CUT)
+    return parts
+
+
+def _joined(text: str) -> str:
+    """A text without what tokenizers take liberties with."""
+    return "".join(text.replace("\u2581", " ").split())
 
 
 def keep(audit: Sequence[dict[str, Any]], path: Path) -> Path:

@@ -25,6 +25,17 @@ class LabelledTexts:
     labels: list[str]
     groups: list[tuple[str, ...]]
 
+    def __add__(self, more: LabelledTexts) -> LabelledTexts:
+        return LabelledTexts(self.texts + more.texts, self.labels + more.labels, self.groups + more.groups)
+
+    def only(self, rows: Sequence[int]) -> LabelledTexts:
+        """Some of the rows."""
+        return LabelledTexts(
+            [self.texts[row] for row in rows],
+            [self.labels[row] for row in rows],
+            [self.groups[row] for row in rows],
+        )
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Distinct labels in alphabetical order."""

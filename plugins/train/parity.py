@@ -17,28 +17,36 @@ _ROWS = 8
 _MOST = 1e-4
 
 
-def parity(task: Task, artifact: Path) -> dict[str, float]:
+def answers(task: Task) -> torch.Tensor:
+    """Logits of the trained model, as it was trained: before adapters are merged."""
+    return _answer(task, task.model.cpu().eval())
+
+
+def parity(task: Task, artifact: Path, ours: torch.Tensor) -> dict[str, float]:
     """Largest difference of any logit between the trained model and the artifact loaded again.
+
+    Args:
+        task: What was learned.
+        artifact: Where it was saved.
+        ours: What `answers` gave.
 
     Raises:
         RunFailed: They answer differently, or the artifact lacks weights: it must not be recorded.
     """
-    import torch
-
-    examples = task.validation or task.train
-    batch = task.batch(examples, range(min(_ROWS, len(examples))), None)
-    with torch.no_grad():
-        ours = _answer(task, task.model.cpu().eval(), batch)
-        theirs = _answer(task, task.reload(artifact).eval(), batch)
-    most = float((ours - theirs).abs().max())
+    most = float((ours - _answer(task, task.reload(artifact).eval())).abs().max())
     if not most <= _MOST:
         raise RunFailed(
             f"the artifact, loaded again, answers unlike the trained model: logits differ by {most:.3g}",
             hint="a weight was not saved, or not merged; this is a defect of the plugin",
         )
-    return {"parity.max_difference": most, "parity.rows": float(min(_ROWS, len(examples)))}
+    return {"parity.max_difference": most, "parity.rows": float(len(ours))}
 
 
-def _answer(task: Task, model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    logits: torch.Tensor = model(**task.inputs(batch)).logits
+def _answer(task: Task, model: torch.nn.Module) -> torch.Tensor:
+    import torch
+
+    examples = task.validation or task.train
+    batch = task.batch(examples, range(min(_ROWS, len(examples))), None)
+    with torch.no_grad():
+        logits: torch.Tensor = model(**task.inputs(batch)).logits
     return logits.float()

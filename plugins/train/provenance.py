@@ -32,7 +32,7 @@ def environment() -> dict[str, str]:
 def learned_from(data: Mapping[str, DatasetInput]) -> dict[str, str]:
     """The data that was read, by role and digest: `--data` may name other data than the version."""
     facts = {}
-    for role in ("train", "validation"):
+    for role in ("train", "validation", "replay"):
         facts[role] = data[role].ref if role in data else "none"
         facts[f"{role}.digest"] = data[role].digest if role in data else "none"
     return facts

@@ -7,7 +7,8 @@ size is built and run in a second, and what is counted is the model itself, not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ class Sketch:
     """What a plugin builds from its options alone, to be looked at before there is any data.
 
     Attributes:
-        model: On the `meta` device, frozen and adapted as it would be trained. Made within `on_meta`.
+        model: On the `meta` device, frozen and adapted as it would be trained.
         row: What its forward takes of one row at its longest, each of shape (1, ...), on `meta`.
         assumed: What the options leave open and was taken for granted, as sentences.
     """
@@ -87,15 +88,15 @@ class Sketch:
             return tensor
 
         batch = {name: torch.cat([value] * rows) for name, value in self.row.items()}
-        counter = FlopCounterMode(display=False)
-        with counter, _AsTrained(half), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        forward, backward = FlopCounterMode(display=False), FlopCounterMode(display=False)
+        with forward, _AsTrained(half), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
             outputs = model(**batch)
             logits = outputs.logits if "logits" in outputs else outputs[0]
         size = sum(storage.nbytes() for storage in kept.values())
-        with counter:
+        with backward:
             logits.float().sum().backward()
         model.zero_grad(set_to_none=True)
-        return counter.get_total_flops(), size, 4 * logits.numel()
+        return forward.get_total_flops() + backward.get_total_flops(), size, 4 * logits.numel()
 
     def layers(self) -> int:
         """How many layers are computed again one by one under checkpointing."""
@@ -110,22 +111,31 @@ class Sketch:
         return [each for each in self.model.modules() if isinstance(each, torch.nn.ModuleList) and len(each)]
 
 
-@contextmanager
-def on_meta() -> Iterator[None]:
-    """Within it, models and tensors are made without memory."""
+def sketch_text(build: Callable[[], PreTrainedModel], *assumed: str, **lengths: int) -> Sketch:
+    """The sketch of a model that reads tokens.
+
+    Args:
+        build: Makes the model.
+        assumed: What the options leave open, as sentences.
+        lengths: Of a row's longest, by the name that the model's forward has for them: `input_ids=128`.
+    """
     with torch.device("meta"):
-        yield
+        row = {name: torch.zeros(1, length, dtype=torch.long) for name, length in lengths.items()}
+        return Sketch(build(), row, assumed)
 
 
 @contextmanager
 def _checkpointing(model: PreTrainedModel, half: torch.dtype | None) -> Iterator[None]:
     model.config.use_cache = False
     again = {"use_reentrant": False, "context_fn": lambda: (nullcontext(), _AsTrained(half))}
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=again)
-    try:
-        yield
-    finally:
-        model.gradient_checkpointing_disable()
+    with warnings.catch_warnings():
+        # The name goes away in transformers 6; the name that takes its place is not in 5.0.
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing.* is deprecated")
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=again)
+        try:
+            yield
+        finally:
+            model.gradient_checkpointing_disable()
 
 
 class _AsTrained(TorchFunctionMode):
@@ -143,6 +153,8 @@ class _AsTrained(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         options = kwargs or {}
+        if func is torch.Tensor.__bool__ and args[0].is_meta:
+            return True  # models ask whether all of a mask is set, or no rows are packed: so they are
         if self._half is not None and func in _IN_HALF:
             args = tuple(_cast(value, self._half) for value in args)
         elif self._half is not None and func in _IN_FULL:

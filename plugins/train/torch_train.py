@@ -4,28 +4,44 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+from registry.errors import BadConfig
 from registry.extension import Estimate, RunContext, Trained, TrainPlugin
 from registry.extension.discovery import read_config
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
+from registry.plugins.train.start import StartConfig
 
 if TYPE_CHECKING:
     from registry.plugins.train.sketch import Sketch
 
 C = TypeVar("C", bound=TorchConfig)
 
+OF_SCRATCH = (
+    *("family", "hidden_size", "layers", "heads", "kv_heads", "vocab_size", "tokenizer", "tie"),
+    *("lowercase", "patch", "widths", "depths"),
+)
+
 
 class TorchTrain(TrainPlugin[C]):
     """Builds a task, trains it, saves it, loads it again and gives account.
 
     The version's design gives the defaults of all options that it names.
+
+    Attributes:
+        of_scratch: Options that a base settles already: to set one beside it is an error.
+        takes_base: Whether its options are those of `StartConfig`.
     """
 
     evidence = "run.train"
     requires = ("safetensors", "tokenizers", "torch", "transformers")
     extra = "train"
+    of_scratch: ClassVar[tuple[str, ...]] = OF_SCRATCH
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.takes_base = issubclass(cls.config_type, StartConfig)
 
     @abstractmethod
     def build(self, ctx: RunContext, config: C) -> Task:
@@ -37,9 +53,10 @@ class TorchTrain(TrainPlugin[C]):
         All that a plugin does to have its trainings estimated before they are launched:
 
         ```python
-        with on_meta():
-            return Sketch(build(config), {"input_ids": torch.zeros(1, config.max_length, dtype=torch.long)})
+        return sketch_text(lambda: build(config), input_ids=config.max_length)
         ```
+
+        A base is not looked at: what is estimated is a training from scratch.
         """
         return None
 
@@ -68,24 +85,38 @@ class TorchTrain(TrainPlugin[C]):
         from registry.plugins.train.account import account
         from registry.plugins.train.engine.device import find_device, use_threads
         from registry.plugins.train.engine.loop import fit
+        from registry.plugins.train.parity import answers, parity
+        from registry.plugins.train.replay import loss_on
+        from registry.plugins.train.tuning import tune
 
         logging.disable_progress_bar()
         logging.set_verbosity_error()
         find_device(ctx.device)
         use_threads(config.threads)
         task = self.build(ctx, config)
+        tuned = tune(ctx, config, task)
+        before = loss_on(ctx, task, task.remembered) if task.remembered else None
         ctx.log(f"{len(task.train)} rows to learn from, {len(task.validation)} to judge by")
         ctx.check_cancelled()
         fitted = fit(ctx, task, config)
         folder = ctx.output("artifact")
         task.model.cpu()
+        forgotten = {}
+        if before is not None:
+            after = loss_on(ctx, task, task.remembered)
+            forgotten = {"replay.loss_before": before, "replay.loss_after": after}
+        ours = answers(task)
+        adapter = tuned.merge(task.model, ctx.folder / "adapter")
         task.save(folder)
         evidence = account(
             ctx,
             config,
             task,
             fitted,
-            folder,
+            tuned=tuned,
+            adapter=adapter,
+            measured={**parity(task, folder, ours), **forgotten},
+            settled=self.of_scratch,
             seconds=time.monotonic() - began,
         )
         return Trained(path=folder, evidence=evidence)
@@ -93,4 +124,13 @@ class TorchTrain(TrainPlugin[C]):
     def with_design(self, ctx: RunContext, config: C) -> C:
         """The options, with the design's values wherever the run does not say otherwise."""
         design = {k: v for k, v in ctx.model.design.items() if k in self.config_type.model_fields}
-        return cast("C", read_config(self, {**design, **config.model_dump(exclude_unset=True)}))
+        if ctx.base is not None:
+            for name in self.of_scratch:
+                design.pop(name, None)
+                if name in config.model_fields_set:
+                    raise BadConfig(f"{name} does nothing with a base: it is as {ctx.base.ref} has it")
+        config = cast("C", read_config(self, {**design, **config.model_dump(exclude_unset=True)}))
+        return config.beginning(ctx) if isinstance(config, StartConfig) else config
+
+    def replays(self, config: C) -> bool:
+        return isinstance(config, StartConfig) and config.replay_share > 0

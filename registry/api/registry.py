@@ -307,6 +307,13 @@ class Registry:
         with self._opened.read() as session:
             return usecases.look.version(session, find.ref(session, ref))
 
+    def fetch(self, ref: str, folder: str | Path) -> tuple[str, list[str]]:
+        """Copy a version's artifact, verified, into a new folder; its digest, and the paths of its files."""
+        from registry.usecases.fetch import fetch_artifact
+
+        with self._opened.read() as session:
+            return fetch_artifact(session, self._opened.store, find.ref(session, ref), Path(folder))
+
     def evidence(self, ref: str) -> list[EvidenceView]:
         """Evidence about a version's current artifact and its data, oldest first."""
         with self._opened.read() as session:
@@ -408,9 +415,13 @@ class Registry:
         *,
         data: Mapping[str, str] | None = None,
         config: Mapping[str, Any] | None = None,
+        base: str = "",
         options: RunOptions | None = None,
     ) -> int:
-        """Start a plugin's run in processes of its own; returns the run's number at once."""
+        """Start a plugin's run in processes of its own; returns the run's number at once.
+
+        A training begins with `base` if that is named: `minilm/1`, `minilm@champion`, or `./folder`.
+        """
         with self._opened.read() as session:
             named = find.ref(session, ref)
         return usecases.runs.start_run(
@@ -422,6 +433,7 @@ class Registry:
             named,
             data=data,
             config=config,
+            base=base,
             options=options,
         )
 

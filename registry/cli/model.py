@@ -221,6 +221,19 @@ def show(shell: Shell, ref: str) -> None:
     shell.answer({**plain(found), "evidence": evidence, "approvals": approvals}, say)
 
 
+@model.command(epilog=example("phasegate model fetch spam/1 spam-model"))
+@click.argument("ref", metavar="MODEL/N", shell_complete=version_refs)
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@with_shell
+def fetch(shell: Shell, ref: str, folder: Path) -> None:
+    """Copy a version's artifact into a new FOLDER; every byte is verified on the way."""
+    digest, files = shell.registry().fetch(ref, folder)
+    shell.answer(
+        {"artifact": digest, "folder": str(folder), "files": files},
+        lambda: click.echo(f"{len(files)} files of {short(digest)} are in {folder}."),
+    )
+
+
 @model.command(
     epilog=example(
         "phasegate model history spam/1",

@@ -20,12 +20,19 @@ if TYPE_CHECKING:
     epilog=example(
         "phasegate run pii reviews-train/1 reviews-test/1",
         "phasegate run train-classifier reviews/1 --set epochs=4 --set learning_rate=0.001",
+        "phasegate run train-classifier reviews/2 --base reviews/1 --set freeze=embeddings",
         "phasegate run bias loans/1 --data test=loans-test/2 --detach",
     )
 )
 @click.argument("plugin", shell_complete=plugin_names)
 @click.argument("refs", metavar="REF...", nargs=-1, required=True, shell_complete=any_refs)
 @click.option("--data", multiple=True, metavar="ROLE=DATASET/N", help="Use this data for a role; repeatable.")
+@click.option(
+    "--base",
+    default="",
+    metavar="MODEL/N|FOLDER",
+    help="What a training begins with: a version, or ./FOLDER with config.json and .safetensors.",
+)
 @click.option(
     "--set", "values", multiple=True, metavar="KEY=VALUE", help="An option of the plugin; repeatable."
 )
@@ -56,6 +63,7 @@ def run(
     plugin: str,
     refs: tuple[str, ...],
     data: tuple[str, ...],
+    base: str,
     values: tuple[str, ...],
     config: Path | None,
     engine: str,
@@ -75,7 +83,7 @@ def run(
     settings = {**_read(config), **_typed(plugin, pairs(values, "KEY=VALUE"))}
     answers = []
     for ref in refs:
-        number = registry.start(plugin, ref, data=given, config=settings, options=options)
+        number = registry.start(plugin, ref, data=given, config=settings, base=base, options=options)
         if not detach:
             watch(registry, number, quiet=shell.as_json)
         answers.append({"run": registry.run_of(number), "evidence": registry.evidence_of(number)})

@@ -58,6 +58,9 @@ class SubjectFacts:
         trained_by: Who ran what made its artifact.
         evaluated_by: Who ran the evaluations of its current artifact.
         rollback_targets: Other versions of the model that were deployed once and are not retired.
+        base: The base model that its artifact was tuned from, empty if it was trained from scratch.
+        base_digest: Of the base's files.
+        replayed: Digest of the old data that was mixed into its training, empty if none was.
     """
 
     ref: str
@@ -83,6 +86,9 @@ class SubjectFacts:
     trained_by: tuple[str, ...] = ()
     evaluated_by: tuple[str, ...] = ()
     rollback_targets: tuple[str, ...] = ()
+    base: str = ""
+    base_digest: str = ""
+    replayed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
@@ -109,11 +109,14 @@ class DesignRecorded(Event):
 
 @dataclass(frozen=True, slots=True)
 class RunQueued(Event):
+    """A run was asked for; `base` is what its training begins with, and its digest."""
+
     plugin: str
     about: str
     config: Mapping[str, Any]
     seed: int
     criteria_digest: str
+    base: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

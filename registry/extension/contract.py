@@ -42,6 +42,7 @@ class Plugin(ABC, Generic[C]):
         other_data: Whether a dataset plugin can be given other datasets to compare with, by
             `--data ROLE=DATASET/N`; they are in `ctx.data`.
         needs_artifact: Whether the version must have one.
+        takes_base: Whether it can begin with a base model, `--base`; that is then in `ctx.base`.
         reads_evidence: Kinds of current evidence about the subject that it wants to see.
         requires: Importable modules that `run` needs.
         extra: The extra that installs them: `pip install 'phasegate[EXTRA]'`.
@@ -58,6 +59,7 @@ class Plugin(ABC, Generic[C]):
     roles: ClassVar[tuple[str, ...]] = ()
     other_data: ClassVar[bool] = False
     needs_artifact: ClassVar[bool] = False
+    takes_base: ClassVar[bool] = False
     reads_evidence: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
@@ -107,6 +109,10 @@ class TrainPlugin(Plugin[C]):
     kind = "train"
     subject = "version"
     roles = ("train",)
+
+    def replays(self, config: C) -> bool:
+        """Whether it mixes in old data: role `replay`, or else what its base version was trained on."""
+        return False
 
     @abstractmethod
     def run(self, ctx: RunContext, config: C) -> Trained: ...

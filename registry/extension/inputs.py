@@ -148,6 +148,7 @@ class ModelInput(_Input):
     Attributes:
         artifact: Folder of the current artifact (read-only), None while there is none.
         targets: As `metric`, `op`, `value`, fixed before this run.
+        descendants: Versions that were tuned from it and are not retired.
     """
 
     ref: str
@@ -159,6 +160,7 @@ class ModelInput(_Input):
     design: dict[str, Any]
     targets: tuple[dict[str, Any], ...]
     history: tuple[dict[str, Any], ...] = ()
+    descendants: tuple[str, ...] = ()
 
 
 class RunSpec(_Input):

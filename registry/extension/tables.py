@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadTable
@@ -19,13 +19,26 @@ _NO_WORD = re.compile(r"[\W_]+")
 MISSING = "(missing)"
 """The group of rows that name none."""
 
+TextKind = Literal["text", "words", "messages"]
+"""What a text column may hold: strings, lists of words, or lists of chat messages (`role`, `content`)."""
 
-def read_rows(data: DatasetInput) -> pa.Table:
+_IN_WORDS = {
+    "text": "text",
+    "words": "lists of words",
+    "messages": "lists of messages with role and content",
+}
+
+
+def read_rows(data: DatasetInput, text: Sequence[TextKind] = ("text",)) -> pa.Table:
     """The dataset's table; dictionary-encoded columns and string views become plain ones.
+
+    Args:
+        data: The dataset.
+        text: What its text column may hold.
 
     Raises:
         BadTable: It has no rows, lacks a column that the dataset gives a role to, or its text column holds
-            no text.
+            something else.
     """
     import pyarrow as pa
 
@@ -46,18 +59,38 @@ def read_rows(data: DatasetInput) -> pa.Table:
     table = table.cast(pa.schema([field.with_type(_plain(field.type)) for field in table.schema]))
     if roles.text and table[roles.text].null_count == table.num_rows:
         raise BadTable(f"the text column {roles.text!r} of {data.ref} holds no values")
-    if roles.text and roles.text not in text_columns(table):
+    if roles.text and kind_of_text(table[roles.text].type) not in text:
+        wanted = " or ".join(_IN_WORDS[kind] for kind in text)
         raise BadTable(
-            f"the text column {roles.text!r} of {data.ref} holds {table[roles.text].type}, not text"
+            f"the text column {roles.text!r} of {data.ref} holds {table[roles.text].type}, not {wanted}"
         )
     return table
 
 
-def text_columns(table: pa.Table) -> list[str]:
-    """Names of the columns that hold text, in order, of a table as `read_rows` gives it."""
+def kind_of_text(type: pa.DataType) -> TextKind | None:
+    """Which kind of text a column of a type holds, in a table as `read_rows` gives it; None if none."""
     import pyarrow as pa
 
-    return [field.name for field in table.schema if field.type in (pa.string(), pa.large_string())]
+    def is_string(type: pa.DataType) -> bool:
+        return type in (pa.string(), pa.large_string())
+
+    if is_string(type):
+        return "text"
+    if not _is_list(type):
+        return None
+    inner = type.value_type
+    if is_string(inner):
+        return "words"
+    if pa.types.is_struct(inner):
+        fields = {field.name: field.type for field in inner}
+        if all(name in fields and is_string(fields[name]) for name in ("role", "content")):
+            return "messages"
+    return None
+
+
+def text_columns(table: pa.Table) -> list[str]:
+    """Names of the columns that hold text, in order, of a table as `read_rows` gives it."""
+    return [field.name for field in table.schema if kind_of_text(field.type) == "text"]
 
 
 def check_columns(data: DatasetInput, columns: Sequence[str]) -> None:
@@ -93,4 +126,15 @@ def _plain(type: pa.DataType) -> pa.DataType:
 
     if pa.types.is_dictionary(type):
         return _plain(type.value_type)
+    if _is_list(type):
+        build = pa.large_list if pa.types.is_large_list(type) else pa.list_
+        return build(type.value_field.with_type(_plain(type.value_type)))
+    if pa.types.is_struct(type):
+        return pa.struct([field.with_type(_plain(field.type)) for field in type])
     return pa.string() if type == pa.string_view() else type
+
+
+def _is_list(type: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(type) or pa.types.is_large_list(type))

@@ -14,6 +14,7 @@ from registry.extension.contract import Plugin
 from registry.extension.discovery import AnyPlugin, kind_of_evidence, read_config
 from registry.extension.inputs import (
     TABLE,
+    BaseInput,
     ColumnRoles,
     DatasetInput,
     DeploymentInput,
@@ -70,6 +71,7 @@ def run_plugin(
     design: Mapping[str, Any] | None = None,
     evidence: Mapping[str, EvidenceInput] | None = None,
     deployments: tuple[DeploymentInput, ...] = (),
+    base: BaseInput | None = None,
     seed: int = 0,
 ) -> Any:
     """Run a plugin in this process, as the supervisor would in its own, and return its result."""
@@ -102,6 +104,7 @@ def run_plugin(
         model=model,
         evidence=dict(evidence or {}),
         deployments=deployments,
+        base=base,
         keep=keep,
     )
     options = read_config(plugin, spec.config)

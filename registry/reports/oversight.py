@@ -157,7 +157,7 @@ class ServiceRecord:
         champion: The version that `@champion` points to, if another one.
         metrics: Of the version's own newest evaluation, to be held against the champion's.
         rollback_targets: Other versions of the model that were deployed once and are not retired.
-        dependants: Aliases and deployments that would lose what they point to.
+        dependants: Aliases, deployments, and versions tuned from it.
     """
 
     aliases: tuple[AliasRecord, ...] = ()

@@ -192,7 +192,10 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "version-planned": lambda e: f"planned for {e['system']}, targets {', '.join(e['targets']) or 'none'}",
     "data-linked": lambda e: f"data: {_pairs(e['data'])}",
     "design-recorded": lambda e: f"design: {_pairs(e['design'])}",
-    "run-queued": lambda e: f"{e['plugin']} on {e['about'].partition(':')[2]}",
+    "run-queued": lambda e: (
+        f"{e['plugin']} on {e['about'].partition(':')[2]}"
+        + (f", from {base['ref']} ({short(base['digest'])})" if (base := e.get("base")) else "")
+    ),
     "run-started": lambda e: "started" if e["token"] == 1 else f"started again (take {e['token']})",
     "run-taken-over": lambda e: f"its supervisor was gone; another took over (take {e['token']})",
     "run-ended": _ended,

@@ -23,11 +23,12 @@ from registry.extension.inputs import (
 )
 from registry.storage import find
 from registry.storage.artifacts import ArtifactStore
-from registry.storage.dossiers import as_json, targets_of
+from registry.storage.dossiers import as_json, find_descendants, targets_of
 from registry.storage.home import Home
 from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables import Artifact, DatasetVersion, Deployment, EvidenceRow, TransitionRow, Version
 from registry.storage.tables.base import now
+from registry.usecases.bases import ROLE, Base, resolve_base
 from registry.usecases.deployments import deployment_input
 
 # Work that changes a version, so that the lifecycle says when it may be done.
@@ -47,6 +48,7 @@ class RunInputs:
     data: dict[str, DatasetInput]
     evidence: dict[str, EvidenceInput]
     deployments: tuple[DeploymentInput, ...]
+    base: Base | None = None
 
     def read(self) -> list[tuple[str, str, str]]:
         """What the run reads: role, reference, digest."""
@@ -55,17 +57,44 @@ class RunInputs:
             found.append(("subject", self.dataset.ref, self.dataset.digest))
         if self.model is not None and self.model.artifact_digest:
             found.append(("artifact", self.model.ref, self.model.artifact_digest))
+        if self.base is not None:
+            found.append((ROLE, self.base.given.ref, self.base.given.digest))
         return found
 
 
 def resolve_inputs(
-    session: Session, store: ArtifactStore, home: Home, plugin: AnyPlugin, ref: Ref, data: dict[str, str]
+    session: Session,
+    store: ArtifactStore,
+    home: Home,
+    plugin: AnyPlugin,
+    ref: Ref,
+    data: dict[str, str],
+    base: str = "",
+    *,
+    replays: bool = False,
 ) -> RunInputs:
+    """Everything that a run reads, verified.
+
+    Args:
+        session: A reading transaction.
+        store: Where the files are.
+        home: Where deployments are kept.
+        plugin: What is to be run.
+        ref: What it is to be run on.
+        data: Datasets by role, beside and before those that the version names.
+        base: What a training begins with; empty from scratch.
+        replays: Whether it mixes in old data: the base's own, unless a role `replay` is named.
+    """
+    for role in (ROLE, "artifact"):
+        if role in data:
+            raise BadInput(f"--data {role}=...: a run reads something else by that name", hint="rename it")
     if plugin.subject == "dataset":
         if data and not plugin.other_data:
             raise BadInput(f"{plugin.name} works on one dataset: --data does not apply")
         if "subject" in data:
             raise BadInput(f"--data subject=...: the subject is {ref}", hint="name the role another way")
+        if base:
+            raise BadInput(f"{plugin.name} works on a dataset: --base does not apply")
         row = find.dataset(session, ref)
         others = {role: find.dataset(session, Ref.parse(text)) for role, text in data.items()}
         return RunInputs(
@@ -86,6 +115,9 @@ def resolve_inputs(
         raise WrongStage(f"{ref} has no artifact yet", hint=f"phasegate run train-classifier {ref}")
     rows = find.data_of(session, version.id)
     rows.update({role: find.dataset(session, Ref.parse(text)) for role, text in data.items()})
+    begun = resolve_base(session, store, plugin, base) if base else None
+    if replays and begun is not None and begun.train is not None:
+        rows.setdefault("replay", begun.train)
     for role in plugin.roles:
         if role not in rows:
             raise BadConfig(
@@ -106,6 +138,7 @@ def resolve_inputs(
         data={role: _dataset(session, store, row, role) for role, row in rows.items()},
         evidence=_evidence(session, store, plugin, version.artifact_digest or version.digest),
         deployments=tuple(deployment_input(row, home) for row in deployments),
+        base=begun,
     )
 
 
@@ -146,6 +179,9 @@ def _model(session: Session, store: ArtifactStore, version: Version) -> ModelInp
                 "actor": names[move.created_by],
             }
             for move in moves
+        ),
+        descendants=find_descendants(
+            session.connection(), version, last=current_lifecycle(session).stages[-1]
         ),
     )
 

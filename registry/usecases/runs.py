@@ -13,6 +13,7 @@ from typing import Any
 from registry.domain.events import RunQueued
 from registry.domain.references import Ref
 from registry.errors import AlreadyExists, RunFailed
+from registry.extension.contract import TrainPlugin
 from registry.extension.discovery import (
     AnyPlugin,
     check_requirements,
@@ -30,6 +31,7 @@ from registry.runner.processes import ProcessId
 from registry.storage.artifacts import ArtifactStore
 from registry.storage.database import Database
 from registry.storage.home import Home
+from registry.storage.register import register_artifact
 from registry.storage.tables import (
     Run,
     RunInput,
@@ -68,11 +70,13 @@ def start_run(
     *,
     data: Mapping[str, str] | None = None,
     config: Mapping[str, Any] | None = None,
+    base: str = "",
     options: RunOptions | None = None,
 ) -> int:
     """Start a plugin on a dataset or model version, and return the run's number at once.
 
-    Everything that can be wrong with the request is found before anything is started.
+    A training begins with `base`, a version or a folder, if one is named. Everything that can be
+    wrong with the request is found before anything is started.
 
     Raises:
         NotFound: No such plugin, version or engine.
@@ -90,7 +94,8 @@ def start_run(
     evidence = kind_of_evidence(plugin, checked)
     launcher(options.engine)
     with database.read() as session:
-        inputs = resolve_inputs(session, store, home, plugin, ref, dict(data or {}))
+        replays = isinstance(plugin, TrainPlugin) and plugin.replays(checked)
+        inputs = resolve_inputs(session, store, home, plugin, ref, dict(data or {}), base, replays=replays)
     values = checked.model_dump(mode="json", exclude_unset=True)
     with database.write(actor) as work:
         run = Run(
@@ -113,10 +118,15 @@ def start_run(
         )
         work.session.add(run)
         work.session.flush()
+        if inputs.base is not None and inputs.base.stored is not None:
+            register_artifact(work, inputs.base.stored)
         for role, reference, digest in inputs.read():
             work.session.add(RunInput(run_id=run.id, role=role, ref=reference, digest=digest))
         put_lease(work.session.connection(), run.id, run.token, ProcessId.of())
-        work.record(RunQueued(f"run:{run.id}", name, inputs.about, values, options.seed, inputs.criteria))
+        begun = {"ref": inputs.base.given.ref, "digest": inputs.base.given.digest} if inputs.base else {}
+        work.record(
+            RunQueued(f"run:{run.id}", name, inputs.about, values, options.seed, inputs.criteria, begun)
+        )
         number = run.id
         folder = RunFolder(home.runs / str(number))
         if folder.path.exists():
@@ -165,6 +175,7 @@ def _spec(
         model=inputs.model,
         evidence=inputs.evidence,
         deployments=inputs.deployments,
+        base=inputs.base.given if inputs.base else None,
         keep=keep,
     )
 

@@ -23,6 +23,7 @@ from integration.found import (
     REPRESENTATIVE,
     RETIREMENT,
     SAFE,
+    TUNED,
     UNSEEN,
     Finding,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "QUIET_WINDOW",
     "RETIREMENT",
     "SAFE",
+    "TUNED",
     "Builder",
     "Finding",
 ]
@@ -209,13 +211,30 @@ class Builder:
         return runs
 
     def train(
-        self, ref: str, weights: bytes = b"weights", *, finding: Finding = GOOD_TRAINING, actor: str = "alice"
+        self,
+        ref: str,
+        weights: bytes = b"weights",
+        *,
+        finding: Finding = GOOD_TRAINING,
+        base: str = "",
+        replay: str = "",
+        actor: str = "alice",
     ) -> str:
-        """Give a version an artifact, as a training run does; returns the artifact's digest."""
+        """Give a version an artifact, as a training run does; returns the artifact's digest.
+
+        With `base` it is tuned from that version, and `finding` says so.
+        """
         stored = self.put({"model.safetensors": weights, "phasegate.json": b"{}"})
         with self.database.write(actor) as work:
             version = find.version(work.session, Ref.parse(ref), lock=True)
             run = self._run(work, "train-classifier", "train", version=version, about=f"model:{ref}")
+            if base:
+                digest = find.version(work.session, Ref.parse(base)).artifact_digest or ""
+                work.session.add(RunInput(run_id=run.id, role="base", ref=base, digest=digest))
+                finding = replace(finding, facts={**finding.facts, "base.digest": digest})
+            if replay:
+                old = find.dataset(work.session, Ref.parse(replay))
+                work.session.add(RunInput(run_id=run.id, role="replay", ref=replay, digest=old.digest))
             register_artifact(work, stored)
             version.artifact_digest = stored.digest
             version.digest = content_digest(version, find.data_of(work.session, version.id))
@@ -297,6 +316,11 @@ class Builder:
             self.train(ref, actor="bob")
             if tier == "high":
                 self.sign(ref)
+        elif stage == "tuned":
+            self.train(ref, b"tuned weights", finding=TUNED, base=self.base(), actor="bob")
+            self.judge(ref, *asked)
+            if tier == "high":
+                self.sign(ref)
         elif stage == "evaluated":
             self.judge(ref, GOOD_EVALUATION, *asked, kind="evaluate", actor="erik")
         elif stage == "deployed":
@@ -313,6 +337,12 @@ class Builder:
             for deployment in registry.deployments(ref):
                 self.undeploy(deployment.id, ref)
             self.judge(ref, RETIREMENT, kind="retire")
+
+    def base(self) -> str:
+        """A version to begin with, minilm/1."""
+        if not self.acting("alice").versions(model="minilm"):
+            self.train(self.plan("minilm", system="languages", tier="minimal"), b"base weights")
+        return "minilm/1"
 
     def sign(self, ref: str) -> None:
         """Sign a version with a new key that is trusted as bob's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 
@@ -90,6 +90,7 @@ GOOD_TRAINING = Finding(
         "alarms.overfitted": 0,
         "label_audit.mismatches": 0,
         "label_audit.rows": 64,
+        "parity.max_difference": 0,
     },
     facts={
         "seed": "0",
@@ -98,6 +99,15 @@ GOOD_TRAINING = Finding(
         "precision": "fp32",
         "differs_from_design": "no",
         "alarms": "none",
+    },
+)
+# What a run that begins with a base tells beside.
+TUNED = replace(
+    GOOD_TRAINING,
+    facts={
+        **GOOD_TRAINING.facts,
+        "base.digest": "sha256:minilm",
+        "base.licence": "Apache-2.0",
     },
 )
 GOOD_EVALUATION = Finding(
@@ -144,13 +154,15 @@ RETIREMENT = Finding(
 
 # What a gate asks of a version beside its artifact, its evaluation and its approvals, tier by tier.
 OF_TIER: Mapping[str, Mapping[str, tuple[Finding, ...]]] = {
-    "minimal": {"deployed": (SAFE,)},
+    "minimal": {"tuned": (document("base-model"),), "deployed": (SAFE,)},
     "limited": {
         "designed": (document("design-review"),),
+        "tuned": (document("base-model"),),
         "deployed": (FAIR, SAFE, document("rollback-plan"), document("monitoring-plan")),
     },
     "high": {
         "designed": (document("design-review"),),
+        "tuned": (document("base-model"),),
         "evaluated": (EVERY_SLICE, ROBUST, document("metric-rationale")),
         "deployed": (
             FAIR,

@@ -15,7 +15,13 @@ from integration.found import DISCREET, EVERY_SLICE, FAIR, GOOD_EVALUATION, ROBU
 from registry.domain.decision import Action, Outcome
 from registry.domain.tiers import TIERS
 
-ROAD = ("prepared", "designed", "trained", "evaluated", "deployed", "monitored", "retired")
+SERVICE = ("evaluated", "deployed", "monitored", "retired")
+# From scratch; from a base; and trained before it was tuned.
+ROADS = (
+    ("prepared", "designed", "trained", *SERVICE),
+    ("prepared", "designed", "tuned", *SERVICE),
+    ("prepared", "designed", "trained", "tuned", *SERVICE),
+)
 
 
 @pytest.fixture
@@ -27,11 +33,12 @@ def builder(databases: Databases, initialised: str, tmp_path: Path) -> Iterator[
     databases.drop(url)
 
 
+@pytest.mark.parametrize("road", ROADS, ids=["trained", "tuned", "both"])
 @pytest.mark.parametrize("tier", TIERS)
-def test_each_tier_walks_from_planned_to_retired(builder: Builder, tier: str) -> None:
+def test_each_tier_walks_from_planned_to_retired(builder: Builder, tier: str, road: tuple[str, ...]) -> None:
     ref = builder.plan("walker", system=f"{tier}-system", tier=tier)
     alice = builder.acting("alice")
-    for stage in ROAD:
+    for stage in road:
         if stage != "prepared":
             refused = builder.mover(ref, stage).promote(ref, stage)
             assert not refused.allowed, stage

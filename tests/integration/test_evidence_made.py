@@ -106,9 +106,12 @@ MADE: Mapping[str, tuple[set[str], set[str]]] = {
         {"first_loss", "train_loss", "uninformed_loss", "validation_loss", "converged", "truncated_share"}
         | {"alarms", "alarms.not_converged", "alarms.diverged", "alarms.overfitted"}
         | {"label_audit.rows", "label_audit.mismatches", "labels", "labels.minority_share"}
-        | {"steps", "epochs", "parameters", "seconds", "hours"},
+        | {"label_audit.share_trained", "tokens", "waited_share", "parity.max_difference", "parity.rows"}
+        | {"steps", "epochs", "parameters", "parameters.trained", "seconds", "hours"},
         {"seed", "packages", "python", "torch", "transformers", "tokenizers", "determinism", "resumed_from"}
-        | {"device", "precision", "strategy", "processes", "threads"}
+        | {"device", "precision", "strategy", "processes", "threads", "optimizer", "compiled"}
+        | {"replay", "replay.digest", "frozen", "lora"}
+        | {f"base.{name}" for name in ("ref", "digest", "licence", "data", "head")}
         | {"train", "train.digest", "validation", "validation.digest", "alarms", "differs_from_design"}
         | {"architecture", "vocabulary", "max_length", "reweigh", "class_weight", "positive"},
     ),

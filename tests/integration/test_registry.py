@@ -320,7 +320,7 @@ def test_a_run_that_has_ended_cannot_be_cancelled_or_resumed(at: At) -> None:
         ("profile", "loans-test/9", {}, NotFound, "dataset 'loans-test' has no version 9"),
         ("profile", "loans-test/1", {"data": {"test": "loans-test/1"}}, BadInput, "--data does not apply"),
         ("evaluate-classifier", REF, {}, WrongStage, "loans/1 has no artifact yet"),
-        ("train-classifier", REF, {}, WrongStage, "train is done while a version is designed or tuned"),
+        ("train-classifier", REF, {}, WrongStage, "done while a version is designed or trained or tuned"),
         ("pii", "loans-test/1", {"config": {"treshold": 1}}, BadConfig, "treshold"),
         ("profile", "loans-test/1", {"options": RunOptions(engine="cloud")}, NotFound, "cloud"),
     ],

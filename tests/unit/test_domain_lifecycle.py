@@ -69,7 +69,10 @@ def test_work_is_done_where_the_lifecycle_says(lifecycle: Lifecycle, data: st.Da
 def test_work_at_the_wrong_stage_names_the_step_that_leads_to_the_right_one() -> None:
     with pytest.raises(WrongStage) as caught:
         SHIPPED.check_work("train", "prepared", "loans/1")
-    assert caught.value.message == "train is done while a version is designed or tuned; loans/1 is prepared"
+    assert (
+        caught.value.message
+        == "train is done while a version is designed or trained or tuned; loans/1 is prepared"
+    )
     assert caught.value.hint == "phasegate promote loans/1 designed"
 
 

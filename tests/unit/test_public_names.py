@@ -86,7 +86,7 @@ REGISTRY = {
     "run_of": "number",
     "runs": "about state limit",
     "stages": "",
-    "start": "plugin ref data config options",
+    "start": "plugin ref data config base options",
     "stop": "deployment reason",
     "system": "name",
     "systems": "",

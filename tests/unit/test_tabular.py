@@ -237,3 +237,24 @@ def test_line_breaks_within_quotes_are_text(tmp_path: Path) -> None:
 def test_an_empty_cell_is_told_from_no_cell(tmp_path: Path) -> None:
     path = written(tmp_path, "text,label\n,pos\nfine,\n")
     assert read_table(path).num_rows == 2
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_lists_of_words_and_of_messages_are_columns(tmp_path: Path, folder: Path, suffix: str) -> None:
+    """What taggers and instruction tuning read."""
+    rows = [
+        {"words": ["a", "b"], "tags": ["O", "B-X"], "chat": [{"role": "user", "content": "hi"}]},
+        {"words": ["c"], "tags": ["O"], "chat": [{"role": "assistant", "content": None}]},
+    ]
+    if suffix == "jsonl":
+        source = written(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), "rows.jsonl")
+    else:
+        source = tmp_path / "rows.parquet"
+        pq.write_table(pa.Table.from_pylist(rows), source)
+    import_table(source, folder)
+    assert pq.read_table(folder / TABLE).to_pylist() == rows
+
+
+def test_a_column_that_is_a_list_in_one_line_and_a_text_in_another(tmp_path: Path, folder: Path) -> None:
+    path = written(tmp_path, '{"text": ["a"]}\n{"text": "b"}\n', "rows.jsonl")
+    assert "in line 2" in refused(path, folder).message

@@ -21,14 +21,35 @@ class Plan:
         per_epoch: Steps in a pass over the data; its last one may have fewer rows.
     """
 
-    def __init__(self, rows: int, batch_size: int, seed: int, lengths: Sequence[int] = ()) -> None:
-        self._rows = rows
+    def __init__(
+        self,
+        rows: int,
+        batch_size: int,
+        seed: int,
+        lengths: Sequence[int] = (),
+        *,
+        pool: int = 0,
+        drawn: int = 0,
+    ) -> None:
+        """Plan the steps.
+
+        Args:
+            rows: All there are.
+            batch_size: Of a step.
+            seed: Of the order, and of what is drawn.
+            lengths: Of the rows; empty where all are alike.
+            pool: How many of the rows, the last ones, are not of every epoch.
+            drawn: How many of them are drawn for each.
+        """
+        self._pool = range(rows - pool, rows)
+        self._drawn = drawn
+        self._rows = rows - pool
         self._size = batch_size
         self._seed = seed
         self._lengths = lengths
         self._epoch = -1
         self._steps: list[list[int]] = []
-        self.per_epoch = -(-rows // batch_size)
+        self.per_epoch = -(-(self._rows + drawn) // batch_size)
 
     def rows(self, step: int) -> list[int]:
         """Rows of an optimizer step, counted from 0 over all epochs."""
@@ -43,7 +64,7 @@ class Plan:
 
     def _order(self, epoch: int) -> Iterator[list[int]]:
         dice = random.Random(f"{self._seed}/{epoch}")
-        rows = list(range(self._rows))
+        rows = [*range(self._rows), *dice.sample(self._pool, self._drawn)]
         dice.shuffle(rows)
         if not self._lengths:
             return (rows[start : start + self._size] for start in range(0, len(rows), self._size))

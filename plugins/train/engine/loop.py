@@ -92,7 +92,14 @@ class _Loop:
                 hint=f"phasegate model data {ctx.subject} validation=..., or --data validation=...",
             )
         self.ctx, self.task, self.config, self.strategy = ctx, task, config, strategy
-        self.plan = Plan(len(task.train), config.batch_size, ctx.seed, task.lengths)
+        self.plan = Plan(
+            len(task.train),
+            config.batch_size,
+            ctx.seed,
+            task.lengths,
+            pool=task.replayed,
+            drawn=task.drawn,
+        )
         self.steps = config.steps or config.epochs * self.plan.per_epoch
         self.every = max(1, self.steps // _CURVE)
         self.evaluate_every = config.evaluate_every or self.plan.per_epoch
@@ -399,7 +406,11 @@ def _save_activations(task: Task) -> None:
         raise BadConfig(
             f"{type(task.model).__name__} cannot compute its activations twice (activation_checkpointing)"
         )
-    task.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    how = {"use_reentrant": False}
+    if hasattr(task.model, "activation_checkpointing_enable"):  # as it is called since transformers 5.20
+        task.model.activation_checkpointing_enable(how)
+    else:
+        task.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
 
 
 def _compile(model: Any, *, dynamic: bool) -> Any:

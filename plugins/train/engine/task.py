@@ -45,6 +45,9 @@ class Task(ABC):
         lengths: Of the training examples, to batch like with like; empty where all are alike.
         uninformed: Mean loss of a model that has learned nothing, so that learning can be told from none.
         rates: Share of the learning rate by parameter name, where it is not 1.
+        replayed: How many of the training examples, the last ones, are old ones to be replayed.
+        drawn: How many of those are drawn for each epoch.
+        remembered: Old examples that are never trained on, to measure what is forgotten.
         pad_to: Length that every batch is padded to; None for that of its longest example. Pipelines
             set it, for their stages are of one shape.
     """
@@ -55,6 +58,9 @@ class Task(ABC):
     lengths: Sequence[int] = ()
     uninformed: float
     rates: Mapping[str, float] = {}
+    replayed: int = 0
+    drawn: int = 0
+    remembered: Sequence[Any] = ()
     pad_to: int | None = None
 
     @abstractmethod
@@ -87,6 +93,10 @@ class Task(ABC):
     def loss(self, model: Any, batch: Batch, *, training: bool) -> torch.Tensor:
         """The loss of a batch, summed: a scalar to differentiate."""
         return self.loss_of(model(**self.inputs(batch)).logits, batch, training=training)
+
+    def derived(self, train_loss: float, validation_loss: float | None) -> dict[str, float]:
+        """Metrics that follow from the mean losses, such as perplexity; none by default."""
+        return {}
 
     def scores(self) -> dict[str, float]:
         """Metrics of the trained model on the validation examples, beside the loss; none by default."""

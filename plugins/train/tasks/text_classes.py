@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,8 @@ from registry.plugins.train.label_audit import text_is_fed
 from registry.plugins.train.labelled import LabelledTexts
 from registry.plugins.train.loss import reweighing, row_weights, uninformed_loss, weighted_cross_entropy
 from registry.plugins.train.options import TrainConfig
+from registry.plugins.train.replay import drawn
 from registry.plugins.train.tasks.padding import pad
-from registry.plugins.train.tasks.tokenizers import BEGIN, END, PAD
 
 if TYPE_CHECKING:
     import torch
@@ -42,12 +42,14 @@ class TextClasses(Task):
         validation: LabelledTexts | None,
         *,
         config: TrainConfig,
+        special: Mapping[str, str],
         card: dict[str, Any],
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.rows = train
         self.config = config
+        self.special = dict(special)
         self.max_length = config.max_length
         self.card = card
         self.numbers = {label: number for number, label in enumerate(card["labels"])}
@@ -62,6 +64,18 @@ class TextClasses(Task):
         self.lengths = [len(ids) for ids, _, _ in self.train]
         held_out = self._encode(validation)[0] if validation else []
         self.validation = sorted(held_out, key=lambda example: len(example[0]))
+
+    def replay(self, pool: int, share: float, kept: LabelledTexts) -> None:
+        """Let the last `pool` examples be old ones, drawn to make up a share of each epoch.
+
+        Args:
+            pool: How many.
+            share: Of an epoch's rows.
+            kept: Old rows that are never drawn.
+        """
+        self.replayed = pool
+        self.drawn = drawn(len(self.train) - pool, pool, share)
+        self.remembered, _ = self._encode(kept)
 
     def batch(
         self, examples: Sequence[tuple[list[int], int, float]], rows: Sequence[int], dice: Dice | None
@@ -90,9 +104,7 @@ class TextClasses(Task):
         wrapped = PreTrainedTokenizerFast(
             tokenizer_object=self.tokenizer,
             model_max_length=self.max_length,
-            pad_token=PAD,
-            cls_token=BEGIN,
-            sep_token=END,
+            **self.special,
         )
         wrapped.save_pretrained(folder)
         (folder / CARD).write_text(json.dumps(self.card, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -113,7 +125,9 @@ class TextClasses(Task):
             text, label = self.rows.texts[row], self.rows.labels[row]
             fed = text_is_fed(self.tokenizer, ids, text)
             same = fed.pop("same") and names[number] == label
-            found.append({"row": row, "label": label, "fed_label": names[number], "same": same, **fed})
+            source = "train" if row < len(self.train) - self.replayed else "replay"
+            told = {"row": row, "from": source, "label": label, "fed_label": names[number], "same": same}
+            found.append({**told, **fed})
         return found
 
     def metrics(self) -> dict[str, float]:
@@ -122,6 +136,18 @@ class TextClasses(Task):
             "labels": len(counts),
             "labels.minority_share": min(counts.values()) / len(self.train),
             "truncated_share": self.truncated / len(self.train),
+            **self._replay_metrics(),
+        }
+
+    def _replay_metrics(self) -> dict[str, float]:
+        if not self.replayed:
+            return {}
+        fresh = len(self.train) - self.replayed
+        return {
+            "replay.pool": self.replayed,
+            "replay.drawn": self.drawn,
+            "replay.share": self.drawn / (fresh + self.drawn),
+            "replay.kept": len(self.remembered),
         }
 
     def facts(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from registry.storage.dossiers.build import build_dossier
 from registry.storage.dossiers.content import as_json, basis_of, content_digest, targets_of
 from registry.storage.dossiers.involved import basis_now, find_words
 from registry.storage.dossiers.judged import find_evidence, measured_by
+from registry.storage.dossiers.origin import find_descendants
 
 __all__ = [
     "as_json",
@@ -16,6 +17,7 @@ __all__ = [
     "basis_of",
     "build_dossier",
     "content_digest",
+    "find_descendants",
     "find_evidence",
     "find_words",
     "measured_by",

@@ -13,6 +13,7 @@ from registry.storage.dossiers.content import basis_of, targets_of
 from registry.storage.dossiers.exceptions import find_findings, find_risks, find_waivers
 from registry.storage.dossiers.involved import find_people, find_work
 from registry.storage.dossiers.judged import find_evidence, judge_target
+from registry.storage.dossiers.origin import Origin, find_descendants, find_origin
 from registry.storage.dossiers.present import find_present
 from registry.storage.dossiers.service import Service, find_service
 from registry.storage.dossiers.signatures import find_signatures
@@ -54,6 +55,8 @@ def build_dossier(
         basis=basis_of(version, data, evidence, judged.current),
     )
     service = find_service(connection, version, data, last=last) if there.service else Service()
+    origin = find_origin(connection, version) if there.origin else Origin()
+    descendants = find_descendants(connection, version, last=last) if there.descendants else ()
     return Dossier(
         subject=SubjectFacts(
             ref=ref,
@@ -81,6 +84,9 @@ def build_dossier(
                 sorted({facts.actor for kind, facts in evidence.items() if kind.startswith("eval.")})
             ),
             rollback_targets=service.rollback_targets,
+            base=origin.base,
+            base_digest=origin.base_digest,
+            replayed=origin.replayed,
         ),
         to=to,
         now=at,
@@ -107,7 +113,7 @@ def build_dossier(
         risks=find_risks(connection, system.id) if there.risks else (),
         signatures=find_signatures(session, version, to, data, judged.current) if there.signatures else (),
         champion=service.champion,
-        dependants=service.dependants,
+        dependants=(*service.dependants, *descendants),
     )
 
 

@@ -13,6 +13,9 @@ from registry.storage.tables import (
     EnvelopeRow,
     FindingRow,
     RiskRow,
+    Run,
+    RunInput,
+    RunOutput,
     Version,
     WaiverRow,
 )
@@ -32,6 +35,21 @@ _ASKED: dict[str, Select[int]] = {
     ),
     "risks": select(RiskRow.id).where(RiskRow.system_id == _SYSTEM),
     "approvals": select(ApprovalRow.id).where(ApprovalRow.version_id == _VERSION),
+    "origin": (
+        select(RunInput.run_id)
+        .join(Run, Run.id == RunInput.run_id)
+        .where(Run.version_id == _VERSION, RunInput.role.in_(("base", "replay")))
+    ),
+    "descendants": (
+        select(RunInput.run_id).where(
+            RunInput.role == "base",
+            RunInput.digest.in_(
+                select(RunOutput.digest)
+                .join(Run, Run.id == RunOutput.run_id)
+                .where(Run.version_id == _VERSION, RunOutput.name == "artifact")
+            ),
+        )
+    ),
     # Of anything: they are of digests, and many registries have none.
     "signatures": select(EnvelopeRow.id),
 }
@@ -47,6 +65,8 @@ class Present(NamedTuple):
     findings: bool
     risks: bool
     approvals: bool
+    origin: bool
+    descendants: bool
     signatures: bool
 
     @property

@@ -191,6 +191,7 @@ LOSSES: list[tuple[tuple[str, str], dict[str, object], set[str]]] = [
     (("evaluated", "deployed"), {"risks": ()}, {"risks-registered/not-empty"}),
     (("evaluated", "deployed"), {"actor": samples.dossier().actor}, {"deployer-acts/role"}),
     (("deployed", "monitored"), {"deployments": ()}, {"deployment-healthy/active"}),
+    (("trained", "evaluated"), {"signatures": ()}, {"artifact-signed/trusted"}),
 ]
 
 

@@ -14,10 +14,9 @@ from registry.domain.evidence import EvidenceFacts
 
 ABOUT_DATA = (*found.GOOD_DATA, found.DATASHEET, found.REPRESENTATIVE, found.UNSEEN)
 ABOUT_VERSION = (
-    found.GOOD_TRAINING,
+    found.TUNED,
     found.GOOD_EVALUATION,
     *(finding for findings in found.OF_TIER["high"].values() for finding in findings),
-    found.document("base-model"),
     found.HEALTHY,
     found.QUIET_WINDOW,
     found.RETIREMENT,
@@ -61,7 +60,15 @@ def whole(origin: str = "evaluated", to: str = "deployed", *, tier: str = "high"
     facts = samples.dossier(
         origin,
         to,
-        subject=samples.subject(origin, risk_tier=tier, system=system, budget_hours=10.0, hours_used=1.0),
+        subject=samples.subject(
+            origin,
+            risk_tier=tier,
+            system=system,
+            budget_hours=10.0,
+            hours_used=1.0,
+            base="minilm/1",
+            base_digest="sha256:minilm",
+        ),
         evidence=evidence(ABOUT_VERSION),
         data={role: data(role) for role in ("train", "test")},
         approvals=tuple(
