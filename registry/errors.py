@@ -16,6 +16,7 @@ RegistryError
 │   ├── MissingExtra                     an optional package is not installed
 │   └── DatabaseUnusable                 missing, locked, read-only, outdated, newer or half migrated
 ├── Conflict                    exit 1   somebody else changed it first
+├── DoesNotFit                  exit 1   a design takes more memory than the device has
 ├── NotPermitted                exit 1   the actor has not the role for it, or may not judge their own work
 ├── RunFailed                   exit 3   a plugin's run did not succeed
 ├── Cancelled                   exit 3   a run was cancelled
@@ -134,6 +135,14 @@ class Conflict(RegistryError):
     code = "conflict"
     exit_code = 1
     http_status = 409
+
+
+class DoesNotFit(RegistryError):
+    """A check that said no: what was asked for can be understood, and cannot be run there."""
+
+    code = "does-not-fit"
+    exit_code = 1
+    http_status = 422
 
 
 class NotPermitted(RegistryError):

@@ -35,7 +35,7 @@ def account(
     tuned: Tuned,
     adapter: Sequence[Path],
     measured: Mapping[str, float],
-    designed: Sequence[str],
+    settled: Sequence[str],
     meter: Meter,
     seconds: float,
 ) -> Evidence:
@@ -50,7 +50,7 @@ def account(
         tuned: What was done to the model before.
         adapter: Files that keep the adapters that were merged.
         measured: Of the artifact: parity, and what was forgotten.
-        designed: Options that the version's design may fix.
+        settled: Options that a base settles.
         meter: Begun with the run.
         seconds: That the whole run took.
     """
@@ -91,7 +91,7 @@ def account(
         "architecture": describe(task),
         "seed": str(ctx.seed),
         "resumed_from": fitted.resumed_from,
-        "differs_from_design": differences(ctx.model.design, used(config, task, designed)) or "no",
+        "differs_from_design": differences(ctx.model.design, used(config, task, settled)) or "no",
         "alarms": ", ".join(rang) or "none",
         "stopped_by": _stopped_by(config, fitted),
         **learned_from(ctx.data),
@@ -124,22 +124,29 @@ def describe(task: Task) -> str:
     return "{}, {} x {}, {} heads".format(name, *shape) if all(shape) else name
 
 
-def used(config: TorchConfig, task: Task, names: Sequence[str]) -> dict[str, Any]:
-    """The architecture that was trained: as the options made it, or as the base had it already."""
-    made = {name: getattr(config, name) for name in names}
+def used(config: TorchConfig, task: Task, settled: Sequence[str]) -> dict[str, Any]:
+    """Every option as it was used: as the run or the design said, or as the base had it already."""
+    options = {name: getattr(config, name) for name in type(config).model_fields}
     if getattr(task.model, "begun", None) is None:
-        return made
+        return options
     known = task.model.config.get_text_config()
-    return {name: getattr(known, _AS_TRANSFORMERS.get(name, name), value) for name, value in made.items()}
+    return {
+        name: getattr(known, _AS_TRANSFORMERS.get(name, name), value) if name in settled else value
+        for name, value in options.items()
+    }
 
 
 def differences(design: Mapping[str, Any], used: Mapping[str, Any]) -> str:
-    """Where what was trained is not what was designed."""
+    """Where what was trained is not what was designed; what the plugin has no option for is passed over."""
     return ", ".join(
-        f"{name} {design[name]} -> {value}"
-        for name, value in used.items()
-        if name in design and not _same(design[name], value)
+        f"{name} {design[name]} -> {_text(used[name])}"
+        for name in used
+        if name in design and not _same(design[name], used[name])
     )
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _same(designed: Any, used: Any) -> bool:
@@ -147,7 +154,7 @@ def _same(designed: Any, used: Any) -> bool:
         words = designed.split(",") if isinstance(designed, str) else designed
         return [str(word).strip() for word in words] == [str(word) for word in used]
     if isinstance(used, bool) or not isinstance(used, int | float):
-        return str(designed).strip().lower() == str(used).strip().lower()
+        return _text(designed).replace(" ", "").lower() == _text(used).replace(" ", "").lower()
     try:
         return math.isclose(float(designed), used)
     except ValueError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,9 @@ from registry.plugins.train.engine.task import Task
 from registry.plugins.train.start import StartConfig, begin
 from registry.plugins.train.texts import kind_of, read_chats, read_texts
 from registry.plugins.train.torch_train import TorchTrain
+
+if TYPE_CHECKING:
+    from registry.plugins.train.sketch import Sketch
 
 END = "<|endoftext|>"
 
@@ -47,7 +50,6 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
     of_scratch = (
         "family", "hidden_size", "layers", "heads", "kv_heads", "vocab_size", "tokenizer", "dropout", "tie",
     )  # fmt: skip
-    designed = (*of_scratch, "context")
 
     def build(self, ctx: RunContext, config: CausalConfig) -> Task:
         if ctx.base is None:
@@ -112,6 +114,19 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
                 "learned": "conversations" if kind == "messages" else "documents",
                 "context": config.context,
             },
+        )
+
+    def sketch(self, config: CausalConfig) -> Sketch:
+        _check(config)
+        from registry.plugins.train.sketch import sketch_text
+        from registry.plugins.train.tasks.decoders import build_decoder
+        from registry.plugins.train.tasks.language import vocabulary_size
+
+        return sketch_text(
+            lambda: build_decoder(config.family, vocabulary_size(config.vocab_size), 0, config.model_dump()),
+            f"all of the {config.vocab_size:,} tokens that the tokenizer may learn",
+            "every row fills a block of its own",
+            input_ids=config.context,
         )
 
 

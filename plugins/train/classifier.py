@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadInput
@@ -10,22 +11,24 @@ from registry.extension import RunContext
 from registry.plugins.train.base import fill, special_tokens
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.labelled import LabelledTexts, read_labelled
-from registry.plugins.train.options import ARCHITECTURE, TrainConfig
+from registry.plugins.train.options import TrainConfig
 from registry.plugins.train.replay import ROLE, keep_apart, replays
 from registry.plugins.train.start import begin, begin_tokenizer
 from registry.plugins.train.torch_train import OF_SCRATCH, TorchTrain
+
+if TYPE_CHECKING:
+    from registry.plugins.train.sketch import Sketch
 
 
 class TrainClassifier(TorchTrain[TrainConfig]):
     """Train a text classifier on a version's training data, from scratch or from a base."""
 
     name = "train-classifier"
-    designed = ARCHITECTURE
     of_scratch = (*OF_SCRATCH, "dropout")
 
     def build(self, ctx: RunContext, config: TrainConfig) -> Task:
-        if ctx.base is None and config.hidden_size % config.heads:
-            raise BadConfig(f"{config.heads} heads do not divide a hidden_size of {config.hidden_size}")
+        if ctx.base is None:
+            _check_heads(config)
         source = ctx.role("train")
         train = read_labelled(source, config.reweigh)
         fresh, kept = len(train.labels), None
@@ -73,6 +76,22 @@ class TrainClassifier(TorchTrain[TrainConfig]):
         if kept is not None:
             task.replay(len(train.labels) - fresh, config.replay_share, kept)
         return task
+
+    def sketch(self, config: TrainConfig) -> Sketch:
+        _check_heads(config)
+        from registry.plugins.train.sketch import sketch_text
+        from registry.plugins.train.tasks.text_classes import build_encoder
+
+        return sketch_text(
+            lambda: build_encoder(["no", "yes"], config.vocab_size, config),
+            f"2 labels, and all of the {config.vocab_size:,} tokens that the tokenizer may learn",
+            input_ids=config.max_length,
+        )
+
+
+def _check_heads(config: TrainConfig) -> None:
+    if config.hidden_size % config.heads:
+        raise BadConfig(f"{config.heads} heads do not divide a hidden_size of {config.hidden_size}")
 
 
 def _check(train: LabelledTexts, validation: LabelledTexts | None, config: TrainConfig) -> str:

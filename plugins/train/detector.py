@@ -21,7 +21,6 @@ class TrainDetector(TorchTrain[DetectorConfig]):
     name = "train-detector"
     requires = ("PIL", "safetensors", "scipy", "torch", "transformers")
     extra = "vision"
-    designed = ("size", "channels", "patch", "hidden_size", "layers", "heads", "dropout", "objects")
 
     def build(self, ctx: RunContext, config: DetectorConfig) -> Task:
         from registry.plugins.train.tasks.picture_boxes import FORMAT, PictureBoxes, most_objects

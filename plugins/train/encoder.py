@@ -7,7 +7,6 @@ from pydantic import Field
 from registry.errors import BadConfig
 from registry.plugins.train.start import StartConfig
 
-ARCHITECTURE = ("hidden_size", "layers", "heads", "vocab_size", "max_length", "dropout")
 OF_SCRATCH = ("hidden_size", "layers", "heads", "vocab_size", "lowercase", "dropout")
 """Options that a base settles already."""
 

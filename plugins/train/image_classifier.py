@@ -24,9 +24,6 @@ class TrainImageClassifier(TorchTrain[ImageConfig]):
     name = "train-image-classifier"
     requires = ("PIL", "safetensors", "torch", "transformers")
     extra = "vision"
-    designed = (
-        "family", "size", "channels", "dropout", "patch", "hidden_size", "layers", "heads", "widths", "depths"
-    )  # fmt: skip
 
     def build(self, ctx: RunContext, config: ImageConfig) -> Task:
         from registry.plugins.train.tasks.picture_classes import FORMAT, PictureClasses

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from registry.extension import RunContext
-from registry.plugins.train.encoder import ARCHITECTURE, OF_SCRATCH, EncoderConfig, check_heads
+from registry.plugins.train.encoder import OF_SCRATCH, EncoderConfig, check_heads
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.start import begin
 from registry.plugins.train.texts import read_texts
 from registry.plugins.train.torch_train import TorchTrain
+
+if TYPE_CHECKING:
+    from registry.plugins.train.sketch import Sketch
 
 MASK = "[MASK]"
 
@@ -24,7 +29,6 @@ class TrainMaskedLM(TorchTrain[MaskedConfig]):
     """Train an encoder to find hidden tokens; others are hidden in every epoch."""
 
     name = "train-masked-lm"
-    designed = ARCHITECTURE
     of_scratch = OF_SCRATCH
 
     def build(self, ctx: RunContext, config: MaskedConfig) -> Task:
@@ -53,7 +57,7 @@ class TrainMaskedLM(TorchTrain[MaskedConfig]):
             ctx,
             config,
             "AutoModelForMaskedLM",
-            lambda: BertForMaskedLM(bert(config, vocabulary)),
+            lambda: BertForMaskedLM(bert(config, vocabulary.size, vocabulary.id("pad_token"))),
         )
         return MaskedLM(
             model,
@@ -69,4 +73,17 @@ class TrainMaskedLM(TorchTrain[MaskedConfig]):
                 "columns": source.columns.model_dump(mode="json"),
                 "max_length": config.max_length,
             },
+        )
+
+    def sketch(self, config: MaskedConfig) -> Sketch:
+        check_heads(config.hidden_size, config.heads)
+        from transformers import BertForMaskedLM
+
+        from registry.plugins.train.sketch import sketch_text
+        from registry.plugins.train.tasks.encoders import bert
+
+        return sketch_text(
+            lambda: BertForMaskedLM(bert(config, config.vocab_size, 0)),
+            f"all of the {config.vocab_size:,} tokens that the tokenizer may learn",
+            input_ids=config.max_length,
         )

@@ -9,12 +9,9 @@ from pydantic import Field
 from registry.extension.options import Words
 from registry.plugins.train.start import StartConfig
 
-# Options that describe the model itself: the version's design gives their defaults.
-ARCHITECTURE = ("hidden_size", "layers", "heads", "vocab_size", "max_length", "dropout")
-
 
 class TrainConfig(StartConfig):
-    """How to train, and what; options of the architecture default to the version's design."""
+    """How to train, and what."""
 
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target spread over all labels")
     reweigh: Words = Field(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from registry.extension import RunContext
@@ -10,6 +12,9 @@ from registry.plugins.train.engine.task import Task
 from registry.plugins.train.start import StartConfig, begin
 from registry.plugins.train.texts import read_pairs
 from registry.plugins.train.torch_train import TorchTrain
+
+if TYPE_CHECKING:
+    from registry.plugins.train.sketch import Sketch
 
 PAD, END = "<pad>", "</s>"
 
@@ -35,7 +40,6 @@ class TrainSeq2Seq(TorchTrain[Seq2SeqConfig]):
     """Train an encoder and decoder to make the label text from the text."""
 
     name = "train-seq2seq"
-    designed = ("hidden_size", "layers", "heads", "vocab_size", "max_length", "max_target", "dropout")
     of_scratch = ("hidden_size", "layers", "heads", "vocab_size", "dropout")
 
     def build(self, ctx: RunContext, config: Seq2SeqConfig) -> Task:
@@ -84,4 +88,17 @@ class TrainSeq2Seq(TorchTrain[Seq2SeqConfig]):
                 "max_target": config.max_target,
                 "prefix": config.prefix,
             },
+        )
+
+    def sketch(self, config: Seq2SeqConfig) -> Sketch:
+        check_heads(config.hidden_size, config.heads)
+        from registry.plugins.train.sketch import sketch_text
+        from registry.plugins.train.tasks.language import vocabulary_size
+        from registry.plugins.train.tasks.seq2seq import build_t5
+
+        return sketch_text(
+            lambda: build_t5(vocabulary_size(config.vocab_size), 1, 0, config.model_dump()),
+            f"all of the {config.vocab_size:,} tokens that the tokenizer may learn",
+            input_ids=config.max_length,
+            decoder_input_ids=config.max_target,
         )

@@ -28,7 +28,6 @@ class TrainTabular(DesignedTrain[TabularConfig]):
     name = "train-tabular"
     requires = ("numpy", "skops", "sklearn")
     extra = "tabular"
-    designed = ("estimator", *FOR)
 
     def run(self, ctx: RunContext, config: TabularConfig) -> Trained:
         """Train; the same seed, data, options and one thread give the same bytes.
@@ -90,7 +89,6 @@ class TrainTabular(DesignedTrain[TabularConfig]):
             validation,
             features,
             card,
-            designed=self.designed,
             parity=parity,
             seconds=time.monotonic() - began,
         )

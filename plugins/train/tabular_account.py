@@ -59,7 +59,6 @@ def account(
     features: Features,
     card: dict[str, Any],
     *,
-    designed: Sequence[str],
     parity: dict[str, float],
     seconds: float,
 ) -> Evidence:
@@ -68,7 +67,6 @@ def account(
     rang = [row["alarm"] for row in alarms]
     audit = _audit(train, features, card["labels"], ctx.seed)
     counts = Counter(train.labels.labels)
-    used = config.model_dump(include=set(designed))
     metrics: dict[str, float] = {
         "first_loss": fitted.uninformed,
         "uninformed_loss": fitted.uninformed,
@@ -107,8 +105,7 @@ def account(
         "class_weight": config.class_weight,
         "seed": str(ctx.seed),
         "resumed_from": "start",
-        "differs_from_design": differences(ctx.model.design, used)
-        or "no",
+        "differs_from_design": differences(ctx.model.design, config.model_dump()) or "no",
         "alarms": ", ".join(rang) or "none",
         "solver": fitted.gave_up or "came to its end",
         **learned_from(ctx.data),

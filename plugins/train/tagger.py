@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from registry.errors import BadInput
 from registry.extension import RunContext
-from registry.plugins.train.encoder import ARCHITECTURE, OF_SCRATCH, EncoderConfig, check_heads
+from registry.plugins.train.encoder import OF_SCRATCH, EncoderConfig, check_heads
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.start import begin
 from registry.plugins.train.texts import read_tagged
@@ -15,12 +15,13 @@ from registry.plugins.train.torch_train import TorchTrain
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from registry.plugins.train.sketch import Sketch
+
 
 class TrainTagger(TorchTrain[EncoderConfig]):
     """Train an encoder to name a tag for each word of a text."""
 
     name = "train-tagger"
-    designed = ARCHITECTURE
     of_scratch = OF_SCRATCH
 
     def build(self, ctx: RunContext, config: EncoderConfig) -> Task:
@@ -46,6 +47,7 @@ class TrainTagger(TorchTrain[EncoderConfig]):
             {"pad_token": PAD, "cls_token": BEGIN, "sep_token": END},
         )
         _part_words(vocabulary.tokenizer)
+        padding = vocabulary.id("pad_token")
         names = {
             "id2label": dict(enumerate(labels)),
             "label2id": {label: number for number, label in enumerate(labels)},
@@ -54,7 +56,7 @@ class TrainTagger(TorchTrain[EncoderConfig]):
             ctx,
             config,
             "AutoModelForTokenClassification",
-            lambda: BertForTokenClassification(bert(config, vocabulary, **names)),
+            lambda: BertForTokenClassification(bert(config, vocabulary.size, padding, **names)),
             **names,
         )
         # A base that knows these tags keeps its head, and with it their order.
@@ -72,6 +74,19 @@ class TrainTagger(TorchTrain[EncoderConfig]):
                 "columns": source.columns.model_dump(mode="json"),
                 "max_length": config.max_length,
             },
+        )
+
+    def sketch(self, config: EncoderConfig) -> Sketch:
+        check_heads(config.hidden_size, config.heads)
+        from transformers import BertForTokenClassification
+
+        from registry.plugins.train.sketch import sketch_text
+        from registry.plugins.train.tasks.encoders import bert
+
+        return sketch_text(
+            lambda: BertForTokenClassification(bert(config, config.vocab_size, 0, num_labels=2)),
+            f"2 tags, and all of the {config.vocab_size:,} tokens that the tokenizer may learn",
+            input_ids=config.max_length,
         )
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from registry.errors import BadConfig
-from registry.extension import Replayed, RunContext, Trained
+from registry.extension import Estimate, Replayed, RunContext, Trained
 from registry.plugins.train.designed import DesignedTrain
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.start import StartConfig
+
+if TYPE_CHECKING:
+    from registry.plugins.train.sketch import Sketch
 
 C = TypeVar("C", bound=TorchConfig)
 
@@ -23,6 +26,8 @@ OF_SCRATCH = (
 
 class TorchTrain(DesignedTrain[C]):
     """Builds a task, trains it, saves it, loads it again and gives account.
+
+    The version's design gives the defaults of all options that it names.
 
     Attributes:
         of_scratch: Options that a base settles already: to set one beside it is an error.
@@ -42,6 +47,28 @@ class TorchTrain(DesignedTrain[C]):
     @abstractmethod
     def build(self, ctx: RunContext, config: C) -> Task:
         """Read the data, refuse what nothing can be learned from, make or load the model."""
+
+    def sketch(self, config: C) -> Sketch | None:
+        """The model that such options build, without its memory; None if they do not say.
+
+        All that a plugin does to have its trainings estimated before they are launched:
+
+        ```python
+        return sketch_text(lambda: build(config), input_ids=config.max_length)
+        ```
+
+        A base is not looked at: what is estimated is a training from scratch.
+        """
+        return None
+
+    def estimate(self, config: C, *, device: str, rows: int, processes: int) -> Estimate | None:
+        """What such a training takes, counted on a model without memory; see `Sketch`."""
+        sketch = self.sketch(config)
+        if sketch is None:
+            return None
+        from registry.plugins.train.estimate import estimate
+
+        return estimate(self.name, sketch, config, device=device, rows=rows, processes=processes)
 
     def run(self, ctx: RunContext, config: C) -> Trained | Replayed:
         """Train; the same seed, data, options, base and threads give the same bytes.
@@ -96,7 +123,7 @@ class TorchTrain(DesignedTrain[C]):
             tuned=tuned,
             adapter=adapter,
             measured={**parity(task, folder, ours), **forgotten},
-            designed=self.designed,
+            settled=self.of_scratch,
             meter=meter,
             seconds=time.monotonic() - began,
         )

@@ -18,7 +18,7 @@ from registry.domain.decision import Decision
 from registry.domain.dossier import Dossier
 from registry.domain.names import check_name
 from registry.domain.references import Ref
-from registry.errors import BadDocument, RunFailed
+from registry.errors import BadDocument, BadInput, RunFailed
 from registry.storage import find
 from registry.storage.artifacts import ArtifactStore
 from registry.storage.database import Database, lock_timeout
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from registry.reports.facts import ReportFacts
     from registry.usecases.aliases import AliasView
     from registry.usecases.audit import Audit
+    from registry.usecases.estimate import EstimatedDesign
     from registry.usecases.examine import Check
     from registry.usecases.runs import RunOptions
     from registry.usecases.views import (
@@ -268,11 +269,23 @@ class Registry:
             usecases.plan.link_data(work, named, data)
         return self.version(str(named))
 
-    def design(self, ref: str, values: Mapping[str, str]) -> VersionView:
-        """Record a version's design."""
+    def estimate(
+        self, ref: str, values: Mapping[str, str], *, plugin: str, device: str = "cpu", processes: int = 0
+    ) -> EstimatedDesign:
+        """What training a version by a plugin would take, with `values` added to its design."""
+        with self._opened.read() as session:
+            named = find.ref(session, ref)
+            return usecases.estimate.estimate_design(
+                session, named, values, plugin=plugin, device=device, processes=processes
+            )
+
+    def design(
+        self, ref: str, values: Mapping[str, str], *, estimated: EstimatedDesign | None = None
+    ) -> VersionView:
+        """Record a version's design, and an estimate of it if there is one; refuses what does not fit."""
         with self._opened.write() as work:
             named = find.ref(work.session, ref)
-            usecases.plan.record_design(work, named, values)
+            usecases.plan.record_design(work, named, values, estimated)
         return self.version(str(named))
 
     def versions(self, *, model: str = "", stage: str = "") -> list[VersionView]:

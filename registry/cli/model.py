@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from registry.cli.alias import alias
-from registry.cli.completion import stages, version_refs
+from registry.cli.completion import plugin_names, stages, version_refs
+from registry.cli.estimate import say_estimate
 from registry.cli.render import facts, table
 from registry.cli.shell import Shell, example, pairs, plain, with_shell
 from registry.cli.times import TIME, read_time
+from registry.domain.design import ESTIMATED, choices
 from registry.domain.digests import short
 from registry.errors import BadInput
 
@@ -84,14 +87,74 @@ def data(shell: Shell, ref: str, data: tuple[str, ...]) -> None:
     shell.answer(made, lambda: facts({made.ref: made.data or "no data"}))
 
 
-@model.command(epilog=example("phasegate model design spam/1 --set architecture=bert --set layers=2"))
+@model.command(
+    epilog=example(
+        "phasegate model design spam/1 --set architecture=bert --set layers=2",
+        "phasegate model design spam/1 --plugin train-classifier --device h100 --set layers=4 --dry-run",
+    )
+)
 @click.argument("ref", metavar="MODEL/N", shell_complete=version_refs)
-@click.option("--set", "values", multiple=True, required=True, metavar="KEY=VALUE", help="Repeatable.")
+@click.option("--set", "values", multiple=True, metavar="KEY=VALUE", help="Repeatable.")
+@click.option(
+    "--plugin",
+    default="",
+    help="Who will train it: then what that takes is estimated.",
+    shell_complete=plugin_names,
+)
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="With --plugin: what it must fit. cpu or cuda:0 of this machine, a kind such as h100, or 24GiB.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="With --plugin: devices that share the work [as many as tensor, pipeline and shards multiply to].",
+)
+@click.option("--dry-run", is_flag=True, help="With --plugin: estimate, and record nothing.")
 @with_shell
-def design(shell: Shell, ref: str, values: tuple[str, ...]) -> None:
-    """Record a version's design; training takes its defaults from it."""
-    made = shell.registry().design(ref, pairs(values, "KEY=VALUE"))
-    shell.answer(made, lambda: facts({made.ref: made.design}))
+def design(
+    shell: Shell,
+    ref: str,
+    values: tuple[str, ...],
+    plugin: str,
+    device: str,
+    processes: int | None,
+    dry_run: bool,
+) -> int:
+    """Record a version's design; training takes its defaults from it.
+
+    With --plugin, parameters, memory, FLOPs and hours of such a training are estimated and recorded, too, and
+    a design that does not fit the device is refused: it exits with 1.
+    """
+    registry, given = shell.registry(), pairs(values, "KEY=VALUE")
+    if not plugin:
+        if not given:
+            raise BadInput("a design needs at least one value", hint="--set KEY=VALUE, or --plugin PLUGIN")
+        if dry_run:
+            raise BadInput("--dry-run only estimates", hint="add --plugin PLUGIN")
+        made = registry.design(ref, given)
+        shell.answer(made, lambda: facts({made.ref: made.design}))
+        return 0
+    found = registry.estimate(ref, given, plugin=plugin, device=device, processes=processes or 0)
+    estimate = found.estimate
+    recorded = registry.design(ref, given, estimated=found) if estimate.fits and not dry_run else None
+
+    def say() -> None:
+        say_estimate(estimate)
+        if recorded is not None:
+            facts({recorded.ref: choices(recorded.design)})
+
+    answer = {
+        **plain(estimate),
+        "needed": estimate.needed,
+        "fits": estimate.fits,
+        "flops": estimate.flops,
+        "recorded": recorded is not None,
+    }
+    shell.answer(answer, say)
+    return 0 if estimate.fits else 1
 
 
 @model.command("list", epilog=example("phasegate model list --stage deployed"))
@@ -138,7 +201,8 @@ def show(shell: Shell, ref: str) -> None:
                 "task": found.task,
                 "targets": found.targets,
                 "data": found.data,
-                "design": found.design,
+                "design": choices(found.design),
+                "estimate": _estimate(found.design),
                 "artifact": found.artifact or "none yet",
                 "digest": found.digest,
                 "planned": f"{found.created_at:%Y-%m-%d %H:%M} by {found.created_by}",
@@ -201,6 +265,12 @@ def history(shell: Shell, of: str, at: str, proofs: Path | None) -> None:
     rows = [(row.index, row.at, row.actor, row.subject, row.text) for row in found]
     shell.answer(found, lambda: table(["entry", "when", "who", "what", "happened"], rows))
     return None
+
+
+def _estimate(design: Mapping[str, Any]) -> dict[str, Any]:
+    """What was estimated of a design."""
+    chosen = choices(design)
+    return {key.removeprefix(ESTIMATED): value for key, value in design.items() if key not in chosen}
 
 
 def _moment(shell: Shell, of: str, at: datetime, proofs: Path | None) -> None:

@@ -103,7 +103,7 @@ class DataLinked(Event):
 
 @dataclass(frozen=True, slots=True)
 class DesignRecorded(Event):
-    design: Mapping[str, str]
+    design: Mapping[str, Any]
     digest: str
 
 

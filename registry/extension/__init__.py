@@ -4,6 +4,7 @@ from registry.extension.context import RunContext
 from registry.extension.contract import (
     CheckPlugin,
     DeployPlugin,
+    DesignPlugin,
     EvaluatePlugin,
     MonitorPlugin,
     Plugin,
@@ -12,9 +13,20 @@ from registry.extension.contract import (
     RetirePlugin,
     TrainPlugin,
 )
+from registry.extension.estimates import Estimate
 from registry.extension.inputs import DatasetInput, DeploymentInput, EvidenceInput, ModelInput, OriginInput
+from registry.extension.parts import Part, PartEnd
 from registry.extension.predictor import Predictor
-from registry.extension.results import DatasetDraft, Deployed, Evidence, Prepared, Replayed, Retired, Trained
+from registry.extension.results import (
+    DatasetDraft,
+    Deployed,
+    Designed,
+    Evidence,
+    Prepared,
+    Replayed,
+    Retired,
+    Trained,
+)
 
 __all__ = [
     "CheckPlugin",
@@ -23,12 +35,17 @@ __all__ = [
     "DeployPlugin",
     "Deployed",
     "DeploymentInput",
+    "DesignPlugin",
+    "Designed",
+    "Estimate",
     "EvaluatePlugin",
     "Evidence",
     "EvidenceInput",
     "ModelInput",
     "MonitorPlugin",
     "OriginInput",
+    "Part",
+    "PartEnd",
     "Plugin",
     "PluginConfig",
     "Predictor",

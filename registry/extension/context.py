@@ -7,7 +7,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -27,6 +27,7 @@ from registry.files import manifest_of, write_atomically
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from registry.extension.parts import Part
     from registry.extension.predictor import Predictor
 
 T = TypeVar("T")
@@ -53,8 +54,11 @@ class RunContext:
         processes: How many there are.
     """
 
-    def __init__(self, spec: RunSpec, folder: Path) -> None:
+    def __init__(
+        self, spec: RunSpec, folder: Path, start: Callable[[RunSpec, Path], Part] | None = None
+    ) -> None:
         self._spec = spec
+        self._start = start
         self.folder = folder
         self.seed = spec.seed
         self.device = spec.device
@@ -144,6 +148,38 @@ class RunContext:
         from registry.extension.discovery import load_deployer
 
         load_deployer(deployment.plugin).stop(deployment)
+
+    # -- parts ----------------------------------------------------------------
+
+    def start_part(
+        self,
+        name: str,
+        plugin: str,
+        config: Mapping[str, Any],
+        *,
+        data: Mapping[str, DatasetInput] | None = None,
+        device: str = "",
+    ) -> Part:
+        """Run another plugin as a part of this run, on the run's engine; or find it again after a crash.
+
+        It sees what this run sees: the same version, seed and base.
+
+        Args:
+            name: Of its folder, below the run's; with the same name a resumed run finds the same part.
+            plugin: The plugin's name.
+            config: Its options.
+            data: Its data by role, instead of the version's.
+            device: Another than the run's.
+        """
+        if self._start is None:
+            raise BadConfig("parts are started by the runner, and this run has none")
+        changes = {
+            "plugin": plugin,
+            "config": dict(config),
+            "data": dict(self.data if data is None else data),
+            "device": device or self.device,
+        }
+        return self._start(self._spec.model_copy(update=changes), self.folder / name)
 
     # -- being heard ----------------------------------------------------------
 

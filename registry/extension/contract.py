@@ -13,8 +13,17 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict
 
 from registry.extension.context import RunContext
+from registry.extension.estimates import Estimate
 from registry.extension.inputs import DeploymentInput
-from registry.extension.results import Deployed, Evidence, Prepared, Replayed, Retired, Trained
+from registry.extension.results import (
+    Deployed,
+    Designed,
+    Evidence,
+    Prepared,
+    Replayed,
+    Retired,
+    Trained,
+)
 
 GROUP = "phasegate.plugins"
 
@@ -50,6 +59,8 @@ class Plugin(ABC, Generic[C]):
             its evidence how exactly they come again: `bitwise`, `same machine` or `statistical`.
         distributed: Whether several processes can run it together: `ctx.rank` of `ctx.processes`.
         valid_days: How long its evidence counts; None for as long as the digest lives.
+        in_parts: Whether its work is done by parts (`RunContext.start_part`): then they run on the engine
+            that was asked for, and the run itself is one process here.
     """
 
     name: ClassVar[str]
@@ -67,6 +78,7 @@ class Plugin(ABC, Generic[C]):
     repeats: ClassVar[tuple[str, ...]] = ()
     distributed: ClassVar[bool] = False
     valid_days: ClassVar[int | None] = None
+    in_parts: ClassVar[bool] = False
     config_type: ClassVar[type[PluginConfig]] = PluginConfig
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -95,6 +107,16 @@ class PreparePlugin(Plugin[C]):
     def run(self, ctx: RunContext, config: C) -> Prepared: ...
 
 
+class DesignPlugin(Plugin[C]):
+    """Data in, a version's design out."""
+
+    kind = "design"
+    subject = "version"
+
+    @abstractmethod
+    def run(self, ctx: RunContext, config: C) -> Designed: ...
+
+
 class TrainPlugin(Plugin[C]):
     """Design and data in, artifact out."""
 
@@ -108,6 +130,20 @@ class TrainPlugin(Plugin[C]):
 
     @abstractmethod
     def run(self, ctx: RunContext, config: C) -> Trained | Replayed: ...
+
+    def estimate(self, config: C, *, device: str, rows: int, processes: int) -> Estimate | None:
+        """What such a training would take; None if this plugin cannot say.
+
+        Args:
+            config: The options, the design's values among them.
+            device: A device of this machine, a kind of device, or an amount of memory.
+            rows: Of the training data, 0 if there is none yet.
+            processes: That share the work; 0 for as many as the options multiply to.
+
+        Raises:
+            BadConfig: An unknown device, or one that lacks what the options ask for.
+        """
+        return None
 
 
 class CheckPlugin(Plugin[C]):

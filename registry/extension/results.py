@@ -78,6 +78,19 @@ class Prepared(_Result):
     evidence: Evidence | None = None
 
 
+class Designed(_Result):
+    """Values for the version's design, and evidence about how they were found.
+
+    Attributes:
+        design: Merged into the design that stands.
+        evidence: Counts for the version with this design.
+    """
+
+    kind: Literal["designed"] = "designed"
+    design: dict[str, str | bool | int | float] = Field(min_length=1)
+    evidence: Evidence
+
+
 class Trained(_Result):
     """An artifact folder with a `phasegate.json` in it (see `Predictor`), and evidence about the training."""
 
@@ -134,4 +147,4 @@ class Retired(_Result):
     evidence: Evidence
 
 
-AnyResult = Prepared | Trained | Checked | Deployed | Retired
+AnyResult = Prepared | Designed | Trained | Checked | Deployed | Retired

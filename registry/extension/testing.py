@@ -137,7 +137,16 @@ class PluginContract:
 
     def test_says_what_it_is(self) -> None:
         assert self.plugin.name
-        assert self.plugin.kind in ("prepare", "train", "check", "evaluate", "deploy", "monitor", "retire")
+        assert self.plugin.kind in (
+            "prepare",
+            "design",
+            "train",
+            "check",
+            "evaluate",
+            "deploy",
+            "monitor",
+            "retire",
+        )
         assert self.plugin.subject in ("dataset", "version")
         assert (self.plugin.__doc__ or "").strip(), "its docstring is what `plugin list` prints"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from registry.errors import RegistryError
 from registry.runner.folder import Ended, RunFolder
-from registry.runner.launchers.base import GO
 from registry.runner.launchers.find import find_launcher
+from registry.runner.starting import GO
 from registry.runner.telling import tell
 
 

@@ -32,6 +32,8 @@ class Ticket:
         engine_options: ... and how, as its user said.
         evidence: Kind of evidence that the plugin makes.
         valid_days: How long that evidence counts.
+        parts: The engine that runs its parts, if it has any, ...
+        parts_options: ... and that engine's options.
     """
 
     run: int
@@ -45,6 +47,8 @@ class Ticket:
     max_bytes: int
     engine_options: dict[str, Any] = field(default_factory=dict)
     resume: bool = False
+    parts: str = "local"
+    parts_options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,19 @@ from pydantic import ValidationError
 from registry.errors import BadConfig, Cancelled, Preempted, RegistryError
 from registry.extension.context import RunContext
 from registry.extension.discovery import load_plugin, read_config
-from registry.extension.results import Checked, Deployed, Evidence, Prepared, Replayed, Retired, Trained
+from registry.extension.results import (
+    Checked,
+    Deployed,
+    Designed,
+    Evidence,
+    Prepared,
+    Replayed,
+    Retired,
+    Trained,
+)
 from registry.files import disk_is_full
 from registry.runner.folder import Ended, RunFolder
+from registry.runner.parts import start_part
 from registry.runner.telling import tell
 
 if TYPE_CHECKING:
@@ -31,6 +42,7 @@ Heed = Callable[[RunContext], AbstractContextManager[None]]
 
 _RETURNS: dict[str, type] = {
     "prepare": Prepared,
+    "design": Designed,
     "train": Trained,
     "check": Evidence,
     "evaluate": Evidence,
@@ -117,7 +129,7 @@ def run_rank(folder: RunFolder, heed: Heed = heed_signals) -> int:
 def _run(folder: RunFolder, heed: Heed) -> None:
     spec = folder.spec
     plugin = load_plugin(spec.plugin)
-    with contextlib.closing(RunContext(spec, folder.path)) as ctx, heed(ctx):
+    with contextlib.closing(RunContext(spec, folder.path, partial(start_part, folder))) as ctx, heed(ctx):
         result: Any = plugin.run(ctx, read_config(plugin, spec.config))
     expected = Replayed if spec.stop_after else _RETURNS[plugin.kind]
     if not isinstance(result, expected):

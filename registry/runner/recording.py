@@ -24,7 +24,16 @@ from registry.domain.events import (
 from registry.domain.references import Ref
 from registry.errors import Conflict, DatabaseUnusable, RegistryError
 from registry.extension.inputs import TABLE, DeploymentInput, RunSpec
-from registry.extension.results import AnyResult, Checked, Deployed, Evidence, Prepared, Retired, Trained
+from registry.extension.results import (
+    AnyResult,
+    Checked,
+    Deployed,
+    Designed,
+    Evidence,
+    Prepared,
+    Retired,
+    Trained,
+)
 from registry.files import disk_is_full
 from registry.runner.folder import Ended, RunFolder, Ticket
 from registry.runner.lease import beat
@@ -34,7 +43,7 @@ from registry.storage.artifacts import ArtifactStore, Stored
 from registry.storage.database import Database
 from registry.storage.dossiers import content_digest
 from registry.storage.lifecycles import current_lifecycle
-from registry.storage.register import register_artifact, register_dataset
+from registry.storage.register import register_artifact, register_dataset, register_design
 from registry.storage.tables import ActorRow, Deployment, EvidenceRow, Run, RunMetric, RunOutput, Version
 from registry.storage.unit_of_work import UnitOfWork
 
@@ -200,6 +209,8 @@ class _Recorder:
         """Write the result; returns outputs by name: reference and digest."""
         if isinstance(result, Prepared):
             return self._prepared(result)
+        if isinstance(result, Designed):
+            return self._designed(result)
         if isinstance(result, Trained):
             return self._trained(result)
         if isinstance(result, Deployed):
@@ -230,6 +241,15 @@ class _Recorder:
             if result.evidence is not None:
                 self._evidence(result.evidence, made.digest, find.ref_of(made), None)
         return outputs
+
+    def _designed(self, result: Designed) -> dict[str, tuple[str, str]]:
+        version = self._version()
+        ref = find.ref_of(version)
+        # The version may have moved on while this ran.
+        current_lifecycle(self.session).check_work(self.run.kind, version.stage, ref)
+        register_design(self.work, version, result.design)
+        self._evidence(result.evidence, version.digest, ref, version)
+        return {"design": (ref, version.digest)}
 
     def _trained(self, result: Trained) -> dict[str, tuple[str, str]]:
         version = self._version()

@@ -22,12 +22,12 @@ from typing import Any, TypeVar
 from registry.errors import Conflict, DatabaseUnusable, RunFailed
 from registry.files import disk_is_full
 from registry.runner.folder import Ended, RunFolder, Ticket
-from registry.runner.launchers.base import MARK
 from registry.runner.launchers.find import find_launcher
 from registry.runner.launchers.settling import signal_name
 from registry.runner.lease import lost_to_here, take_lease
 from registry.runner.processes import ProcessId
 from registry.runner.recording import record_metrics, record_outcome
+from registry.runner.starting import MARK, start_child
 from registry.runner.telling import tell
 from registry.storage.artifacts import ArtifactStore
 from registry.storage.database import Database, lock_timeout
@@ -144,7 +144,7 @@ class Supervisor:
             if child is not None and not self._may_start_again(ended, adopted):
                 return self._silent(child, ended)
             self.folder.take_back_word()
-            child, adopted = self.engine.start(self.folder), False
+            child, adopted = start_child(self.folder), False
 
     def _cleared(self, verdict: Ended | None) -> Ended | None:
         """How it ended, when nothing of it is left.
@@ -294,6 +294,7 @@ def _patiently(act: Callable[[], T]) -> T:
 def main(path: str, token: str) -> int:
     """Entry of the supervisor's process."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.environ.pop(MARK, None)  # its run is a part of none, whoever asked for it
     database = Database(os.environ[DATABASE], lock_timeout=lock_timeout())
     Supervisor(RunFolder(Path(path)), int(token), database).run()
     return 0

@@ -1,4 +1,4 @@
-"""Rows that more than one use case writes: stored bytes and dataset versions."""
+"""Rows that more than one use case writes: stored bytes, dataset versions and designs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from registry.domain.events import DatasetAdded
+from registry.domain.design import choices
+from registry.domain.events import DatasetAdded, DesignRecorded
 from registry.domain.names import check_name
 from registry.storage import find
 from registry.storage.artifacts import Stored
-from registry.storage.tables import Artifact, Dataset, DatasetParent, DatasetVersion
+from registry.storage.dossiers import content_digest
+from registry.storage.tables import Artifact, Dataset, DatasetParent, DatasetVersion, Version
 from registry.storage.unit_of_work import UnitOfWork
 
 
@@ -76,3 +78,10 @@ def register_dataset(
         )
     )
     return version
+
+
+def register_design(work: UnitOfWork, version: Version, values: Mapping[str, Any]) -> None:
+    """Merge values into a version's design, and record it; an estimate of what stood goes."""
+    version.design = {**choices(version.design), **values}
+    version.digest = content_digest(version, find.data_of(work.session, version.id))
+    work.record(DesignRecorded(f"model:{find.ref_of(version)}", version.design, version.digest))

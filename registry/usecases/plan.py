@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import func, select
 
-from registry.domain.events import DataLinked, DesignRecorded, VersionPlanned
+from registry.domain.events import DataLinked, VersionPlanned
 from registry.domain.names import check_name
 from registry.domain.references import Ref
 from registry.domain.targets import Target, criteria_digest
@@ -15,8 +16,10 @@ from registry.errors import BadInput
 from registry.storage import find
 from registry.storage.dossiers import content_digest
 from registry.storage.lifecycles import current_lifecycle
+from registry.storage.register import register_design
 from registry.storage.tables import DatasetVersion, Model, Version, VersionData
 from registry.storage.unit_of_work import UnitOfWork
+from registry.usecases.estimate import EstimatedDesign
 
 
 def plan_version(
@@ -129,23 +132,33 @@ def link_data(work: UnitOfWork, ref: Ref, data: Mapping[str, str | None]) -> Ver
     return version
 
 
-def record_design(work: UnitOfWork, ref: Ref, design: Mapping[str, str]) -> Version:
+def record_design(
+    work: UnitOfWork, ref: Ref, design: Mapping[str, str], estimated: EstimatedDesign | None = None
+) -> Version:
     """Record a version's design: architecture and hyper-parameters, merged into what stands.
+
+    Args:
+        design: Its values.
+        estimated: What a training of it takes; recorded with it.
 
     Raises:
         NotFound: No such version.
         WrongStage: The lifecycle fixes the design before this stage.
         BadInput: No value at all.
+        DoesNotFit: The estimate takes more memory than the device has.
+        Conflict: The estimate is of another design than this one makes of what stands by now.
     """
-    if not design:
+    if not design and estimated is None:
         raise BadInput(
             "a design needs at least one value", hint="for example --set architecture=bert --set layers=2"
         )
     version = find.version(work.session, ref, lock=True)
     current_lifecycle(work.session).check_work("design", version.stage, str(ref))
-    version.design = {**version.design, **design}
-    version.digest = content_digest(version, find.data_of(work.session, version.id))
-    work.record(DesignRecorded(f"model:{ref}", version.design, version.digest))
+    values: dict[str, Any] = dict(design)
+    if estimated is not None:
+        estimated.check(version.design, design)
+        values |= {**estimated.design, **estimated.estimate.as_design()}
+    register_design(work, version, values)
     return version
 
 

@@ -22,9 +22,9 @@ from registry.errors import BadInput, Cancelled, IntegrityViolated, RunFailed
 from registry.extension.discovery import AnyPlugin, check_requirements, load_plugin, read_config
 from registry.extension.inputs import RunSpec
 from registry.runner.folder import Ended, RunFolder, Ticket
-from registry.runner.launchers.find import find_launcher
 from registry.runner.lease import OPEN
 from registry.runner.recording import metrics_digest
+from registry.runner.starting import start_child
 from registry.storage import find
 from registry.storage.artifacts import ArtifactStore
 from registry.storage.database import Database
@@ -44,7 +44,7 @@ class _Recorded:
 
     spec: RunSpec
     engine: str
-    engine_options: Mapping[str, Any]
+    engine_options: dict[str, Any]
     points: Points
     facts: Mapping[str, str]
     packages: str
@@ -161,7 +161,8 @@ def _recorded(session: Session, store: ArtifactStore, plugin: AnyPlugin, run: Ru
         stop_after=last,
     )
     kept = {point: value for point, value in points.items() if point[1] <= last}
-    return _Recorded(spec, run.engine, run.engine_options, kept, told.facts if told is not None else {}, packages)
+    facts = told.facts if told is not None else {}
+    return _Recorded(spec, run.engine, run.engine_options, kept, facts, packages)
 
 
 def _ticket(recorded: _Recorded, home: Home) -> Ticket:
@@ -192,7 +193,7 @@ def _do_again(
             if hear is not None:
                 hear(event)
 
-    child = find_launcher(engine).start(folder)
+    child = start_child(folder)
     try:
         while child.alive and folder.ended is None:
             listen()

@@ -43,7 +43,7 @@ from registry.usecases.bases import ROLE, Base, resolve_base
 from registry.usecases.deployments import deployment_input
 
 # Work that changes a version, so that the lifecycle says when it may be done.
-_CHANGING = ("train", "deploy", "retire")
+_CHANGING = ("design", "train", "deploy", "retire")
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,7 +224,7 @@ def check_together(plugin: AnyPlugin, processes: int) -> None:
     Raises:
         BadInput: It runs as one process.
     """
-    if processes > 1 and not plugin.distributed:
+    if processes > 1 and not (plugin.distributed or plugin.in_parts):
         raise BadInput(
             f"plugin {plugin.name!r} runs as one process, and {processes} are asked for",
             hint="leave --processes out",
@@ -266,8 +266,10 @@ def _ticket(
     return Ticket(
         run=number,
         token=1,
-        engine=options.engine,
-        engine_options=engine_options,
+        engine="local" if plugin.in_parts else options.engine,
+        engine_options={} if plugin.in_parts else engine_options,
+        parts=options.engine,
+        parts_options=engine_options,
         evidence=evidence,
         valid_days=plugin.valid_days,
         home=str(home.root),

@@ -76,7 +76,7 @@ class VersionView:
     task: str
     targets: list[str]
     data: Mapping[str, str]
-    design: Mapping[str, str]
+    design: Mapping[str, Any]
     artifact: str
     digest: str
     following: list[str]

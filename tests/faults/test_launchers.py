@@ -19,9 +19,9 @@ from faults.counting import begins, end
 from faults.watching import gone, processes, until
 
 from registry.runner.folder import Ended, RunFolder
-from registry.runner.launchers.base import MARK
 from registry.runner.launchers.settling import settle
 from registry.runner.processes import end_marked
+from registry.runner.starting import MARK
 
 STEPS = 60
 TRIPS = ("--set", "trips=1")

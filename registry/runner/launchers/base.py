@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import os
-import subprocess
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
@@ -16,16 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from registry.errors import BadInput, MissingExtra
 from registry.extension.discovery import read_values
 from registry.runner.folder import RunFolder
-from registry.runner.processes import ProcessId, end_marked
-
-# What a plugin must not see: it never touches the database.
-_WITHHELD = ("PHASEGATE_DATABASE", "PHASEGATE_SUPERVISED")
-
-# What all processes of a run carry in their environment: the path of its folder.
-MARK = "PHASEGATE_RUN"
-
-# Told to a run's first process once it is on record; without it, it ends.
-GO = b"go\n"
+from registry.runner.processes import end_marked
+from registry.runner.starting import MARK
 
 
 class EngineOptions(BaseModel):
@@ -40,9 +28,9 @@ O = TypeVar("O", bound=EngineOptions)  # noqa: E741
 class Launcher(ABC, Generic[O]):
     """One way to run a plugin's processes.
 
-    The supervisor starts one process on this machine, `registry.runner.child FOLDER`, and watches
-    it alone. There `run` starts as many as were asked for, each `registry.runner.rank FOLDER` with
-    RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, and returns when all have ended.
+    The supervisor starts one process on this machine (see `starting`), and watches it alone. There
+    `run` starts as many as were asked for, each `registry.runner.rank FOLDER` with RANK, WORLD_SIZE,
+    LOCAL_RANK, MASTER_ADDR and MASTER_PORT, and returns when all have ended.
 
     Attributes:
         name: As typed after `--engine`.
@@ -87,30 +75,6 @@ class Launcher(ABC, Generic[O]):
                 hint=f"pip install 'phasegate[{self.extra}]'",
             )
 
-    def start(self, folder: RunFolder) -> ProcessId:
-        """Start the run's first process, its output going to the folder's log.
-
-        It begins when it is on record in the folder: whoever is killed in between leaves
-        nothing running that nobody knows of.
-        """
-        with folder.log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "registry.runner.child", str(folder.path)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=environment(folder),
-                bufsize=0,
-            )
-        assert process.stdin is not None
-        started = ProcessId.of(process.pid)
-        folder.write_child(started)
-        with process.stdin as gate, contextlib.suppress(BrokenPipeError):
-            gate.write(GO)
-        process.returncode = 0  # let go: the supervisor waits for all its children itself
-        return started
-
     @abstractmethod
     def run(self, folder: RunFolder, processes: int, options: O) -> int:
         """Run the plugin's processes to their end, in the run's first process; returns an exit status.
@@ -131,18 +95,3 @@ class Launcher(ABC, Generic[O]):
 
     def _known(self) -> str:
         return ", ".join(self.options_type.model_fields) or "it has no options"
-
-
-def environment(folder: RunFolder) -> dict[str, str]:
-    """What the processes of a run inherit."""
-    inherited = {key: value for key, value in os.environ.items() if key not in _WITHHELD}
-    return {**DEFAULTS, **inherited, "PYTHONUNBUFFERED": "1", MARK: str(folder.path)}
-
-
-DEFAULTS = {
-    # Nothing is fetched behind a run's back unless its user says so.
-    "HF_HUB_OFFLINE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    # Threads that wait by spinning take the cores from other runs: three times the CPU time was measured.
-    "OMP_WAIT_POLICY": "PASSIVE",
-}

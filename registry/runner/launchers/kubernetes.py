@@ -15,8 +15,9 @@ from registry.domain.digests import digest_of
 from registry.errors import BadInput, RunFailed
 from registry.files import write_atomically
 from registry.runner.folder import RunFolder
-from registry.runner.launchers.base import DEFAULTS, MARK, EngineOptions, Launcher
+from registry.runner.launchers.base import EngineOptions, Launcher
 from registry.runner.launchers.settling import settle
+from registry.runner.starting import DEFAULTS, MARK
 
 _TICK = 2.0
 _PORT = 29500

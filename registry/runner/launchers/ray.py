@@ -19,9 +19,10 @@ from pydantic import Field
 from registry.errors import BadInput, Cancelled
 from registry.extension.context import RunContext
 from registry.runner.folder import RunFolder
-from registry.runner.launchers.base import DEFAULTS, MARK, EngineOptions, Launcher
+from registry.runner.launchers.base import EngineOptions, Launcher
 from registry.runner.launchers.settling import settle
 from registry.runner.rank import run_rank
+from registry.runner.starting import DEFAULTS, MARK
 
 if TYPE_CHECKING:
     from ray.train.torch import TorchTrainer
