@@ -6,7 +6,7 @@ import time
 from abc import abstractmethod
 from typing import ClassVar, TypeVar, cast
 
-from registry.extension import RunContext, Trained, TrainPlugin
+from registry.extension import Evidence, RunContext, Trained, TrainPlugin
 from registry.extension.discovery import read_config
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
@@ -46,16 +46,21 @@ class TorchTrain(TrainPlugin[C]):
         from registry.plugins.train.account import account
         from registry.plugins.train.engine.device import find_device, use_threads
         from registry.plugins.train.engine.loop import fit
+        from registry.plugins.train.engine.strategy import check_sizes
 
         logging.disable_progress_bar()
         logging.set_verbosity_error()
         find_device(ctx.device)
+        check_sizes(ctx.processes, config)
         use_threads(config.threads)
         task = self.build(ctx, config)
         ctx.log(f"{len(task.train)} rows to learn from, {len(task.validation)} to judge by")
         ctx.check_cancelled()
         fitted = fit(ctx, task, config)
         folder = ctx.output("artifact")
+        if ctx.rank:
+            # The whole model is with process 0, and so is the word on it.
+            return Trained(path=folder, evidence=Evidence())
         task.model.cpu()
         task.save(folder)
         evidence = account(

@@ -6,32 +6,32 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from registry.plugins.train.engine.options import TorchConfig
+from registry.plugins.train.engine.weights import layout
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
 
 def parameter_groups(
-    model: nn.Module, config: TorchConfig, rates: Mapping[str, float]
+    weights: Mapping[str, torch.Tensor], config: TorchConfig, rates: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """Trainable weights in groups of one decay and one rate.
+    """Trainable weights in groups of one decay, one rate, and one way to be spread over processes.
 
     Biases and norms, whatever has one dimension, are not decayed.
 
     Args:
-        model: Whose weights.
+        weights: By name.
         config: Rate and decay.
         rates: Share of the rate by parameter name; a name that is not in it has 1.
     """
-    found: dict[tuple[float, float], list[torch.Tensor]] = {}
-    for name, parameter in model.named_parameters():
+    found: dict[tuple[float, float, Any], list[torch.Tensor]] = {}
+    for name, parameter in weights.items():
         if parameter.requires_grad:
             decay = config.weight_decay if parameter.ndim > 1 else 0.0
-            found.setdefault((rates.get(name, 1.0), decay), []).append(parameter)
+            found.setdefault((rates.get(name, 1.0), decay, layout(parameter)), []).append(parameter)
     return [
         {"params": members, "share": share, "weight_decay": decay, "lr": config.learning_rate * share}
-        for (share, decay), members in found.items()
+        for (share, decay, _), members in found.items()
     ]
 
 
