@@ -8,21 +8,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-
 import torch
-from registry.errors import Cancelled, Preempted, RegistryError
+from safetensors.torch import save_file
+from training import tiny
+
 from registry.extension import RunContext
 from registry.extension.inputs import RunSpec
 from registry.plugins.train.engine import loop
 from registry.plugins.train.engine.options import TorchConfig
-from safetensors.torch import save_file
-from training import tiny
 
 # Steps are few, and all of them matter.
 loop._FIRST = 1000

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 import transformers
-from registry.plugins.train.engine.task import Batch, Dice, Task
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+
+from registry.plugins.train.engine.task import Batch, Dice, Task
 
 VOCABULARY, WIDTH, LAYERS, LONGEST = 256, 64, 4, 32
 

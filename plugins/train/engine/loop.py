@@ -445,7 +445,7 @@ def _seed(seed: int, step: int, rank: int, stage: int) -> None:
 def _save_activations(task: Task) -> None:
     name = type(task.model).__name__
     if getattr(task.model, "supports_gradient_checkpointing", False):
-        task.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        task.model.activation_checkpointing_enable({"use_reentrant": False})
         if any(getattr(module, "gradient_checkpointing", False) for module in task.model.modules()):
             return
     raise BadConfig(

@@ -52,7 +52,7 @@ def build_optimizer(groups: list[dict[str, Any]], config: TorchConfig) -> torch.
         groups = [{**group, "decoupled": group["weight_decay"], "weight_decay": 0.0} for group in groups]
     match config.optimizer:
         case "sgd":
-            return optim.SGD(groups, lr=rate, momentum=config.beta1, fused=_fusible(groups))
+            return optim.SGD(groups, lr=rate, momentum=config.beta1, fused=_fusible(groups, whole=True))
         case "adagrad":
             return optim.Adagrad(groups, lr=rate)
         case "adadelta":
@@ -89,7 +89,9 @@ def add_l1(groups: Iterable[Mapping[str, Any]], l1: float) -> None:
                     parameter.grad.add_(parameter.sign(), alpha=l1)
 
 
-def _fusible(groups: list[dict[str, Any]]) -> bool:
-    """Whether torch's fused kernels take these weights."""
+def _fusible(groups: list[dict[str, Any]], *, whole: bool = False) -> bool:
+    """Whether torch's fused kernels take these weights; some take only `whole` ones."""
     weights = [parameter for group in groups for parameter in group["params"]]
+    if whole and any(layout(weight) is not None for weight in weights):
+        return False
     return all(weight.is_floating_point() and weight.device.type in ("cpu", "cuda") for weight in weights)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import RunFailed
-from registry.plugins.train.engine.weights import by_layout
+from registry.plugins.train.engine.weights import gradients
 
 if TYPE_CHECKING:
     import torch
@@ -38,8 +38,7 @@ class LossScale:
         import torch
 
         weights = (weight for group in optimizer.param_groups for weight in group["params"])
-        for gradients in by_layout(weight.grad for weight in weights if weight.grad is not None):
-            torch._foreach_mul_(gradients, 1.0 / self.factor)
+        torch._foreach_mul_(gradients(weights), 1.0 / self.factor)
 
     def judge(self, norm: float) -> bool:
         """Whether a step whose gradient has this norm is to be taken; the factor changes by it.

@@ -11,9 +11,8 @@ from registry.extension import RunContext
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Batch, Task
 from registry.plugins.train.engine.weights import (
-    by_layout,
+    gradients,
     load_optimizer_state,
-    norm,
     optimizer_state,
     spread,
     whole_state,
@@ -123,13 +122,21 @@ class Strategy:
         weights = [weight for weight in model.parameters() if weight.grad is not None]
         total = self.norm(model, weights)
         if limit:
-            for group in by_layout(weights):
-                torch.nn.utils.clip_grads_with_norm_(group, limit, total)
+            # As torch.nn.utils.clip_grad_norm_ has it.
+            share = torch.clamp(limit / (total + 1e-6), max=1.0)
+            torch._foreach_mul_(gradients(weights), share)
         return total
 
     def norm(self, model: nn.Module, weights: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Euclidean norm of the gradients of all weights of the model."""
-        return norm(weight.grad for weight in weights if weight.grad is not None)
+        """Euclidean norm of the gradient of the whole model; everybody gets the same bits.
+
+        Args:
+            model: As `prepare` returned it.
+            weights: Of it, those that have a gradient.
+        """
+        import torch
+
+        return torch.nn.utils.get_total_norm(gradients(weights))
 
     def validation_loss(self, task: Task, model: nn.Module, batch: Batch) -> torch.Tensor:
         """The loss of one batch, summed, without gradients."""

@@ -1,7 +1,7 @@
 """Tensors that may be spread over processes, as whole ones, and back.
 
 A weight is a plain tensor, or torch's `DTensor`: a piece of it on each process of a mesh. Torch computes
-on many tensors at once, but only if all lie on one mesh or none: what is mixed is grouped first.
+on many tensors at once only if all lie on one mesh, or none: mixed ones are grouped, or seen by their pieces.
 """
 
 from __future__ import annotations
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 def layout(tensor: torch.Tensor) -> Any:
     """The mesh that a tensor is spread over; None for a plain one."""
     return getattr(tensor, "device_mesh", None)
-
-
-def by_layout(tensors: Iterable[torch.Tensor]) -> list[list[torch.Tensor]]:
-    """The tensors in groups that torch can compute on at once."""
-    groups: dict[Any, list[torch.Tensor]] = {}
-    for tensor in tensors:
-        groups.setdefault(layout(tensor), []).append(tensor)
-    return list(groups.values())
 
 
 def whole(value: Any) -> Any:
@@ -46,6 +38,11 @@ def local(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to_local() if layout(tensor) is not None else tensor  # type: ignore[operator]
 
 
+def gradients(weights: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """This process's pieces of the gradients of weights that have one."""
+    return [local(weight.grad) for weight in weights if weight.grad is not None]
+
+
 def spread(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """This process's piece of a whole tensor, laid out like another."""
     if layout(like) is None:
@@ -54,14 +51,6 @@ def spread(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 
     assert isinstance(like, DTensor)
     return distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
-
-
-def norm(gradients: Iterable[torch.Tensor]) -> torch.Tensor:
-    """Euclidean norm over all of them, the pieces of other processes included."""
-    import torch
-
-    norms = [whole(torch.nn.utils.get_total_norm(group)) for group in by_layout(gradients)]
-    return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
 
 
 def optimizer_state(

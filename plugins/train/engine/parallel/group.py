@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ def meet(ctx: RunContext, config: TorchConfig, device: torch.device) -> DeviceMe
     import torch.distributed as dist
     from torch.distributed.device_mesh import init_device_mesh
 
+    # It warns of gathering whole weights in two steps, which is what a checkpoint of split shards takes.
+    logging.getLogger("torch.distributed.tensor").setLevel(logging.ERROR)
     # Numbers that decide something go over gloo on a GPU too, so that nobody waits for the device.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.errors import BadConfig, RunFailed
 from registry.plugins.train.engine.options import TorchConfig
-from registry.plugins.train.engine.parallel.shared import Shared, reshard
+from registry.plugins.train.engine.parallel.shared import Shared, lay_out_gradients, reshard
 from registry.plugins.train.engine.parallel.tensor import tied
 from registry.plugins.train.engine.parallel.transfer import collect
 from registry.plugins.train.engine.task import Batch, Task
@@ -127,21 +127,15 @@ class Pipeline(Shared):
             return_outputs=False,
             **inputs,
         )
+        lay_out_gradients(model)
         self._add_ties(model)
         dist.all_reduce(self._total, group=self._group)
         return self._total
 
     def norm(self, model: nn.Module, weights: Sequence[torch.Tensor]) -> torch.Tensor:
-        import torch
-        import torch.distributed as dist
-
         # A tied weight is on two stages and counts once.
         again = {id(weight) for weight in self._tied(model)} if self.stage else set[int]()
-        square = torch.zeros((), device=self.device)
-        if own := [weight for weight in weights if id(weight) not in again]:
-            square = super().norm(model, own) ** 2
-        dist.all_reduce(square, group=self._group)
-        return square.sqrt()
+        return super().norm(model, [weight for weight in weights if id(weight) not in again])
 
     def answer(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor | None:
         import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,23 +16,15 @@ def shard(root: nn.Module, model: nn.Module, mesh: DeviceMesh) -> nn.Module:
     Args:
         root: What is called: the model, or a stage around it.
         model: Whose blocks; transformers names their classes, `_no_split_modules`.
-        mesh: Of one dimension, or two: copies by shards (HSDP).
+        mesh: Of one dimension, or two: copies by shards (HSDP); one shard and several copies is plain data
+            parallelism, for weights that DDP cannot hold.
     """
     from torch.distributed.fsdp import fully_shard
 
+    # Logits of a split head are a view of a piece; nothing here changes them in place.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view")
     blocks = set(getattr(model, "_no_split_modules", None) or ())
     for module in model.modules():
         if type(module).__name__ in blocks:
             fully_shard(module, mesh=mesh)
     return fully_shard(root, mesh=mesh)
-
-
-def copy(root: nn.Module, model: nn.Module, mesh: DeviceMesh) -> nn.Module:
-    """Keep copies of weights that are already split, block by block, by the same machinery."""
-    from torch.distributed._composable.replicate_with_fsdp import replicate
-
-    blocks = set(getattr(model, "_no_split_modules", None) or ())
-    for module in model.modules():
-        if type(module).__name__ in blocks:
-            replicate(module, mesh=mesh)
-    return replicate(root, mesh=mesh)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import BadConfig
@@ -97,6 +99,35 @@ class Shared(Strategy):
             return
         yield
 
+    def forward_backward(
+        self,
+        task: Task,
+        model: nn.Module,
+        batches: Sequence[Batch],
+        factor: float,
+        scale: float,
+        autocast: Any,
+    ) -> torch.Tensor:
+        loss = super().forward_backward(task, model, batches, factor, scale, autocast)
+        lay_out_gradients(model)
+        return loss
+
+    def norm(self, model: nn.Module, weights: Sequence[torch.Tensor]) -> torch.Tensor:
+        import torch
+        import torch.distributed as dist
+
+        if self._is_plain:
+            return super().norm(model, weights)
+        # A piece that several processes have a copy of counts once.
+        groups: dict[int, list[torch.Tensor]] = {}
+        for weight in weights:
+            groups.setdefault(pieces(weight) * self.sizes["pipeline"], []).append(weight)
+        square = torch.zeros((), dtype=torch.float64, device=self.device)
+        for parts, members in groups.items():
+            square += super().norm(model, members).double() ** 2 * parts
+        dist.all_reduce(square)
+        return (square / dist.get_world_size()).sqrt().float()
+
     def answer(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor | None:
         """The model's logits, without gradients; None on processes that do not see them."""
         logits: torch.Tensor = self.bare(model)(**inputs).logits
@@ -151,13 +182,16 @@ class Shared(Strategy):
 
     def parts(self, model: nn.Module) -> list[str]:
         """Kinds of parallelism in words, read from wrappers and the placements of weights."""
+        from torch.nn.parallel import DistributedDataParallel
+
         found = found_sizes(model)
         parts = [f"TP x {found['tensor']}"] if found["tensor"] > 1 else []
-        if found["shard"] > 1:
-            copies = f"Replicate x {found['data']}, " if found["data"] > 1 else ""
-            parts.append(f"FSDP2 x {found['shard'] * found['data']} ({copies}Shard(0))")
-        elif found["data"] > 1:
-            parts.append(f"{'DDP' if self.bare(model) is not model else 'replicate'} x {found['data']}")
+        if isinstance(model, DistributedDataParallel):
+            parts.append(f"DDP x {found['data']}")
+        elif found["shard"] * found["data"] > 1:
+            placed = [f"Replicate x {found['data']}"] if found["data"] > 1 else []
+            placed += ["Shard(0)"] if found["shard"] > 1 else []
+            parts.append(f"FSDP2 x {found['shard'] * found['data']} ({', '.join(placed)})")
         return parts
 
     def close(self) -> None:
@@ -185,14 +219,12 @@ class Shared(Strategy):
         """Split, shard or copy `bare`, of which `root` is what is called."""
         if self.sizes["tensor"] > 1:
             tensor.split(bare, self.mesh["tensor"])
-        if self.sizes["shard"] > 1:
-            names = ("data", "shard") if self.sizes["data"] > 1 else ("shard",)
-            return sharded.shard(root, bare, self.mesh[names])
-        if self.sizes["data"] == 1:
+        copies, shards = self.sizes["data"], self.sizes["shard"]
+        if copies * shards == 1:
             return root
-        if self.sizes["tensor"] > 1:
-            return sharded.copy(root, bare, self.mesh["data"])
-        return data.replicate(root, self.mesh["data"].get_group(), unused=unused)
+        if shards == 1 and self.sizes["tensor"] == 1:
+            return data.replicate(root, self.mesh["data"].get_group(), unused=unused)
+        return sharded.shard(root, bare, self.mesh[("data", "shard") if copies > 1 else ("shard",)])
 
     def _verify(self, model: nn.Module) -> None:
         """Compare what there is with what was asked for.
@@ -212,7 +244,6 @@ class Shared(Strategy):
 def found_sizes(model: nn.Module) -> dict[str, int]:
     """Over how many processes rows, weights and matrices are shared, read from wrappers and placements."""
     import torch.distributed as dist
-    from torch.distributed._composable.replicate_with_fsdp import ReplicateModule
     from torch.distributed.fsdp import FSDPModule
     from torch.nn.parallel import DistributedDataParallel
 
@@ -224,10 +255,27 @@ def found_sizes(model: nn.Module) -> dict[str, int]:
         if mesh is None:
             continue
         for name, size, placement in zip(mesh.mesh_dim_names, mesh.shape, weight.placements, strict=True):  # type: ignore[attr-defined]
-            copied = placement.is_replicate() and isinstance(model, FSDPModule | ReplicateModule)
+            copied = placement.is_replicate() and isinstance(model, FSDPModule)
             if not placement.is_replicate() or (name == "data" and copied):
                 sizes[name] = max(sizes[name], size)
     return sizes
+
+
+def pieces(weight: torch.Tensor) -> int:
+    """How many pieces a weight is in; other processes of its stage have copies."""
+    mesh = layout(weight)
+    if mesh is None:
+        return 1
+    placed = zip(mesh.shape, weight.placements, strict=True)  # type: ignore[attr-defined]
+    return math.prod(size for size, placement in placed if not placement.is_replicate())
+
+
+def lay_out_gradients(model: nn.Module) -> None:
+    """Lay every gradient out as its weight is: that of a split embedding comes whole."""
+    for weight in model.parameters():
+        gradient: Any = weight.grad
+        if gradient is not None and layout(weight) is not None and gradient.placements != weight.placements:  # type: ignore[attr-defined]
+            weight.grad = gradient.redistribute(placements=weight.placements)  # type: ignore[attr-defined]
 
 
 def reshard(model: nn.Module) -> None:
