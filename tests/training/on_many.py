@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from training import tiny
+from training.tiny import Counting, gpt2, llama
 
 from registry.extension import RunContext
 from registry.extension.inputs import RunSpec
@@ -27,23 +25,25 @@ loop._FIRST = 1000
 
 
 class Context(RunContext):
-    """A run's context that may be told to stop, or not to go on, on one process alone."""
+    """A run's context in which something happens after a step, on one process alone."""
 
-    stops_at: dict[str, Any] = {}
+    happens: dict[str, Any] = {}
+    seen = False
 
     def progress(self, done: float, total: float, message: str = "") -> None:
         super().progress(done, total, message)
-        if self.stops_at and self.rank == self.stops_at["rank"] and done == self.stops_at["step"]:
-            self._told_to_stop = self.stops_at["how"] == "told"
-            self._cancelled = self.stops_at["how"] == "cancelled"
-            if self.stops_at["how"] == "dies":
+        if self.happens and self.rank == self.happens["rank"] and done == self.happens["step"]:
+            if self.happens["what"] == "told":
+                self.on_signal()
+            elif self.happens["what"] == "cancelled":
+                self.seen = True
+            else:
                 raise KeyError("a defect on one process")
-
-    _cancelled = False
 
     @property
     def cancelled(self) -> bool:
-        return self._cancelled
+        """On a file system shared by machines, one may see the flag before another does."""
+        return self.seen
 
 
 def run(case: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -54,10 +54,10 @@ def run(case: dict[str, Any], folder: Path) -> dict[str, Any]:
         stop_after=case.get("stop_after", 0),
     )  # fmt: skip
     ctx = Context(spec, folder)
-    ctx.stops_at = case.get("stops_at", {})
+    ctx.happens = case.get("happens", {})
     seed = ctx.rank if case.get("differs") else 0
-    task = tiny.Counting(getattr(tiny, case.get("model", "llama"))(**case.get("shape", {})), seed=seed)
-    began = time.monotonic()
+    model = {"llama": llama, "gpt2": gpt2}[case.get("model", "llama")](**case.get("shape", {}))
+    task = Counting(model, seed=seed)
     try:
         fitted = loop.fit(ctx, task, TorchConfig(threads=1, **case["config"]))
     except Exception as error:
@@ -65,17 +65,15 @@ def run(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     finally:
         ctx.close()
     if ctx.rank == 0:
-        save_file({name: value.contiguous().clone() for name, value in task.model.state_dict().items()},
-                  folder / "weights.safetensors")  # fmt: skip
+        weights = {name: value.contiguous().clone() for name, value in task.model.state_dict().items()}
+        save_file(weights, folder / f"{case.get('name', 'one')}.safetensors")
     return {
         "losses": [loss for _, loss in fitted.history.losses],
         "norms": [norm for _, norm in fitted.history.norms],
         "validation": fitted.history.validation,
         "kept": fitted.validation_loss,
-        "history": asdict(fitted.history),
         "resumed_from": fitted.resumed_from,
         "facts": fitted.facts,
-        "seconds": time.monotonic() - began,
     }
 
 
@@ -84,13 +82,9 @@ def main(path: str) -> None:
     rank = int(os.environ["RANK"])
     for name, case in json.loads(Path(path).read_text()).items():
         folder = Path(path).parent / case.get("folder", name)
-        result = run(case, folder)
+        result = run({**case, "name": name}, folder)
         (folder / f"{name}-{rank}.json").write_text(json.dumps(result))
 
 
 if __name__ == "__main__":
-    import faulthandler
-
-    faulthandler.dump_traceback_later(40, exit=True)
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     main(sys.argv[1])

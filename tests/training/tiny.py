@@ -16,16 +16,16 @@ from registry.plugins.train.engine.task import Batch, Dice, Task
 VOCABULARY, WIDTH, LAYERS, LONGEST = 256, 64, 4, 32
 
 
-def llama(*, tied: bool = False, layers: int = LAYERS) -> PreTrainedModel:
+def llama(*, tied: bool = False, layers: int = LAYERS, heads: int = 4, width: int = WIDTH) -> PreTrainedModel:
     transformers.set_seed(0)
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=VOCABULARY,
-            hidden_size=WIDTH,
-            intermediate_size=2 * WIDTH,
+            hidden_size=width,
+            intermediate_size=2 * width,
             num_hidden_layers=layers,
-            num_attention_heads=4,
-            num_key_value_heads=2,
+            num_attention_heads=heads,
+            num_key_value_heads=heads // 2 if heads % 2 == 0 else heads,
             max_position_embeddings=2 * LONGEST,
             tie_word_embeddings=tied,
         )
@@ -56,7 +56,7 @@ class Counting(Task):
 
     uninformed = 5.5
 
-    def __init__(self, model: PreTrainedModel, rows: int = 45, seed: int = 0) -> None:
+    def __init__(self, model: PreTrainedModel, rows: int = 41, seed: int = 0) -> None:
         self.model = model
         dice = random.Random(seed)
         self.train = [_row(dice) for _ in range(rows)]

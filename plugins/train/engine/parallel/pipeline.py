@@ -45,7 +45,10 @@ class Pipeline(Shared):
         super().check(task, config)
         layers = len(layers_of(task.model)[1])
         if layers < self.stages:
-            raise BadConfig(f"pipeline is {self.stages}, and the model has {layers} layers")
+            raise BadConfig(
+                f"pipeline is {self.stages}, and the model has {layers} layers",
+                hint=f"--set pipeline={layers} at most",
+            )
         most = -(-min(config.batch_size, len(task.train)) // self.data_ranks)
         self._rows = config.micro_batch or most
         self._number = -(-most // self._rows)

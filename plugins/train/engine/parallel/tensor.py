@@ -38,7 +38,10 @@ def check_plan(model: nn.Module, size: int) -> None:
     config: Any = model.config
     for key in _DIVIDED:
         if (value := getattr(config, key, None)) and value % size:
-            raise BadConfig(f"tensor is {size}, which does not divide {key} {value} of {name}")
+            raise BadConfig(
+                f"tensor is {size}, which does not divide {key} {value} of {name}",
+                hint=f"choose a size that divides it, or share by --set shards={size}",
+            )
 
 
 def split(model: nn.Module, mesh: DeviceMesh) -> None:

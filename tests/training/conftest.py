@@ -1,0 +1,68 @@
+"""Trainings of a tiny model, on one process or on several that are started once for many trainings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Results = dict[str, Any]
+TESTS = Path(__file__).parents[1]
+
+# Four steps, the third of which has too few rows for everybody's micro-batches.
+BASE = {
+    "steps": 4, "batch_size": 16, "micro_batch": 4, "learning_rate": 3e-3, "weight_decay": 0.1, "clip": 0.5,
+    "evaluate_every": 2,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def one_process(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Results]:
+    """`one_process(case, folder)`: the training in this process; once for each case without a folder."""
+    known: dict[str, Results] = {}
+
+    def train(case: dict[str, Any], folder: Path | None = None) -> Results:
+        from training.on_many import run
+
+        key = json.dumps(case, sort_keys=True)
+        if folder is None and key in known:
+            return known[key]
+        place = folder or tmp_path_factory.mktemp("one")
+        result = {**run(case, place), "folder": place}
+        if folder is None:
+            known[key] = result
+        return result
+
+    return train
+
+
+def train_on(processes: int, cases: dict[str, Any], folder: Path) -> dict[str, list[Results]]:
+    """Every case's result on every process; the processes are started once."""
+    file = folder / "cases.json"
+    file.write_text(json.dumps(cases))
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes),
+            "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "--local-addr", "localhost",
+            str(TESTS / "training" / "on_many.py"), str(file),
+        ],
+        env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    return {
+        name: [
+            json.loads((folder / case.get("folder", name) / f"{name}-{rank}.json").read_text())
+            for rank in range(processes)
+        ]
+        for name, case in cases.items()
+    }
