@@ -56,8 +56,9 @@ class Counting(Task):
 
     uninformed = 5.5
 
-    def __init__(self, model: PreTrainedModel, rows: int = 41, seed: int = 0) -> None:
+    def __init__(self, model: PreTrainedModel, rows: int = 41, seed: int = 0, steep: float = 1.0) -> None:
         self.model = model
+        self.steep = steep
         dice = random.Random(seed)
         self.train = [_row(dice) for _ in range(rows)]
         self.validation = [_row(dice) for _ in range(11)]
@@ -77,9 +78,10 @@ class Counting(Task):
         return int((batch["labels"][:, 1:] != -100).sum())
 
     def loss_of(self, outputs: torch.Tensor, batch: Batch, *, training: bool) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(
+        loss = torch.nn.functional.cross_entropy(
             outputs[:, :-1].flatten(0, 1).float(), batch["labels"][:, 1:].flatten(), reduction="sum"
         )
+        return loss * self.steep
 
     def save(self, folder: Path) -> None:
         self.model.save_pretrained(folder)
