@@ -16,7 +16,9 @@ from safetensors.torch import save_file
 from training.tiny import Counting, gpt2, llama
 
 from registry.extension import RunContext
-from registry.extension.inputs import RunSpec
+from registry.extension.inputs import DatasetInput, RunSpec
+from registry.extension.testing import run_plugin
+from registry.plugins.train.classifier import TrainClassifier
 from registry.plugins.train.engine import loop
 from registry.plugins.train.engine.options import TorchConfig
 
@@ -49,6 +51,8 @@ class Context(RunContext):
 def run(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Train as a case says; returns what is known of it."""
     folder.mkdir(parents=True, exist_ok=True)
+    if "data" in case:
+        return run_classifier(case, folder)
     spec = RunSpec(
         run="test", plugin="tiny", subject="model/1", config={}, seed=0, device="cpu",
         stop_after=case.get("stop_after", 0),
@@ -74,6 +78,17 @@ def run(case: dict[str, Any], folder: Path) -> dict[str, Any]:
         "kept": fitted.validation_loss,
         "resumed_from": fitted.resumed_from,
         "facts": fitted.facts,
+    }
+
+
+def run_classifier(case: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Run the whole plugin, artifact and account included."""
+    data = {role: DatasetInput.model_validate(found) for role, found in case["data"].items()}
+    trained = run_plugin(TrainClassifier(), folder / "run", config=case["config"], data=data)
+    return {
+        "metrics": trained.evidence.metrics,
+        "facts": trained.evidence.facts,
+        "artifact": sorted(path.name for path in trained.path.iterdir()),
     }
 
 

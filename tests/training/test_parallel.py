@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import torch
 from safetensors.torch import load_file
 from training.conftest import BASE, Results, train_on
 
 from registry.errors import BadConfig
+from registry.extension.testing import dataset_input
 from registry.plugins.train.engine.batches import share
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.strategy import check_sizes
@@ -82,19 +84,45 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "adafactor": ({"config": {**BASE, "shards": 2, "optimizer": "adafactor"}}, "adafactor looks at whole"),
     "tf32": ({"config": {**BASE, "precision": "tf32"}}, "tf32"),
 }
+CLASSIFIER = {
+    "epochs": 1, "batch_size": 16, "hidden_size": 16, "layers": 2, "heads": 2, "vocab_size": 270,
+    "dropout": 0.0, "max_length": 16, "learning_rate": 3e-3,
+}  # fmt: skip
+PLUGIN: dict[str, dict[str, Any]] = {
+    "plugin shards": {"config": {**CLASSIFIER, "shards": 2}},
+    "plugin ddp": {"config": CLASSIFIER},
+}
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory, one_process: OneProcess) -> dict[str, list[Results]]:
+def sentiments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Datasets of a tiny classifier, as JSON."""
+    texts = [f"{'good' if row % 2 else 'bad'} film number {row}" for row in range(41)]
+    table = pa.table({"text": texts, "label": ["+" if row % 2 else "-" for row in range(41)]})
+    folder = tmp_path_factory.mktemp("sentiments")
+    return {
+        role: dataset_input(folder / role, table, role=role, text="text", label="label").model_dump(
+            mode="json"
+        )
+        for role in ("train", "validation")
+    }
+
+
+@pytest.fixture(scope="module")
+def two(
+    tmp_path_factory: pytest.TempPathFactory, one_process: OneProcess, sentiments: dict[str, Any]
+) -> dict[str, list[Results]]:
     folder = tmp_path_factory.mktemp("two")
     for config, name in ((RICH, "to shards"), (BASE, "to stages")):
         told = one_process({"config": config, "happens": HALFWAY}, folder / name)
         assert told["error"] == "Preempted"
     refused = {name: case for name, (case, _) in REFUSED.items()}
-    results = train_on(2, {**TWO, **RESUMED, **refused, **STOPPED}, folder)
+    plugin = {name: {**case, "data": sentiments} for name, case in PLUGIN.items()}
+    cases = {**TWO, **RESUMED, **refused, **plugin, **STOPPED}
+    results = train_on(2, cases, folder)
     for name, of_ranks in results.items():
         for result in of_ranks:
-            result["folder"] = folder / {**TWO, **RESUMED, **refused, **STOPPED}[name].get("folder", name)
+            result["folder"] = folder / cases[name].get("folder", name)
     return results
 
 
@@ -158,6 +186,22 @@ class TestSameAsOneProcess:
 
     def test_a_mesh_is_told_by_its_sizes(self, four: dict[str, list[Results]]) -> None:
         assert four["FSDP2 x 4 (Replicate x 2, Shard(0))"][0]["facts"]["mesh"] == "data 2, shard 2"
+
+
+class TestPlugin:
+    @pytest.mark.parametrize("name", PLUGIN)
+    def test_the_first_process_saves_and_gives_account(
+        self, name: str, two: dict[str, list[Results]], one_process: OneProcess, sentiments: dict[str, Any]
+    ) -> None:
+        first, other = two[name]
+        one = one_process({"config": CLASSIFIER, "data": sentiments})
+        for metric in ("first_loss", "train_loss", "validation_loss"):
+            assert first["metrics"][metric] == pytest.approx(one["metrics"][metric], abs=5e-5)
+        for metric in ("tokens", "parameters", "parameters.trained", "label_audit.mismatches"):
+            assert first["metrics"][metric] == one["metrics"][metric]
+        assert first["metrics"]["parity.max_difference"] < 1e-5
+        assert first["artifact"] == one["artifact"]
+        assert other["metrics"] == {}
 
 
 class TestOtherSizes:
