@@ -61,6 +61,8 @@ def run(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     ctx.happens = case.get("happens", {})
     seed = ctx.rank if case.get("differs") else 0
     model = {"llama": llama, "gpt2": gpt2}[case.get("model", "llama")](**case.get("shape", {}))
+    if "plan" in case:
+        model.tp_plan = {**model.tp_plan, **case["plan"]} if case["plan"] else {"model.nothing": "colwise"}
     task = Counting(model, seed=seed, steep=case.get("steep", 1.0))
     try:
         fitted = loop.fit(ctx, task, TorchConfig(threads=1, **case["config"]))

@@ -74,6 +74,13 @@ STOPPED: dict[str, dict[str, Any]] = {
 }
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no plan": ({"config": {**BASE, "tensor": 2}, "model": "gpt2"}, "no plan for tensor parallelism"),
+    "plan for nothing": ({"config": {**BASE, "tensor": 2}, "plan": {}}, "got tensor x 1"),
+    # Each process would see its half of the vocabulary.
+    "wrong plan": ({"config": {**BASE, "tensor": 2}, "plan": {"lm_head": "colwise"}}, "cannot be shared"),
+    "strange plan": (
+        {"config": {**BASE, "tensor": 2}, "plan": {"model.layers.*.mlp": "moe_tp_experts"}},
+        "asks for moe_tp_experts, which is not supported",
+    ),
     "heads": (
         {"config": {**BASE, "tensor": 2}, "shape": {"heads": 3, "width": 48}},
         "does not divide num_attention_heads 3",

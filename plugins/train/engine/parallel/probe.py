@@ -43,15 +43,18 @@ class Probe:
 
         model.eval()
         inputs = {name: value.to(strategy.device) for name, value in self.inputs.items()}
-        with torch.no_grad():
-            answer = strategy.answer(model, inputs)
+        name = type(self._task.model).__name__
+        hint = "share it by --set shards=N, or by rows alone"
         wrong = 0.0
-        if answer is not None:
-            most = float((answer.float().cpu() - self._answer).abs().max() / self._answer.abs().max())
-            wrong = float(not most <= _MOST)
+        try:
+            with torch.no_grad():
+                answer = strategy.answer(model, inputs)
+            if answer is not None:
+                most = (answer.float().cpu() - self._answer).abs().max() / self._answer.abs().max()
+                wrong = float(not most <= _MOST)
+        except RuntimeError as cause:
+            if strategy.lost_another(cause):
+                raise
+            raise BadConfig(f"{name} cannot be shared in this way: {cause}", hint=hint) from cause
         if strategy.add(wrong)[0]:
-            raise BadConfig(
-                f"{type(self._task.model).__name__} in parts answers unlike the whole: "
-                "it cannot be shared in this way",
-                hint="share it by --set shards=N, or by rows alone",
-            )
+            raise BadConfig(f"{name} in parts answers unlike the whole", hint=hint)
