@@ -45,8 +45,8 @@ class TorchTrain(TrainPlugin[C]):
 
         from registry.plugins.train.account import account
         from registry.plugins.train.engine.device import find_device, use_threads
+        from registry.plugins.train.engine.join import check_sizes
         from registry.plugins.train.engine.loop import fit
-        from registry.plugins.train.engine.strategy import check_sizes
 
         logging.disable_progress_bar()
         logging.set_verbosity_error()

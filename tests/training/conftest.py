@@ -42,10 +42,43 @@ def one_process(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Resul
     return train
 
 
-def train_on(processes: int, cases: dict[str, Any], folder: Path) -> dict[str, list[Results]]:
-    """Every case's result on every process; the processes are started once."""
-    file = folder / "cases.json"
-    file.write_text(json.dumps(cases))
+@pytest.fixture(scope="session")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, list[Results]]]:
+    """`together(2, cases)`: every case's result on every process.
+
+    The processes are started once for all cases, and all of pytest's workers share what they did.
+
+    Args:
+        processes: How many.
+        cases: Or what makes them in a new folder.
+    """
+    from filelock import FileLock
+
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def train(processes: int, prepare: Callable[[Path], dict[str, Any]]) -> dict[str, list[Results]]:
+        place = folder / f"on-{processes}"
+        file = place / "cases.json"
+        with FileLock(f"{place}.lock"):
+            if not (place / "done").exists():
+                place.mkdir()
+                cases = prepare(place)
+                file.write_text(json.dumps(cases))
+                start(processes, file)
+                (place / "done").touch()
+        cases = json.loads(file.read_text())
+        return {name: read(place / case.get("folder", name), name, processes) for name, case in cases.items()}
+
+    return train
+
+
+def read(folder: Path, name: str, processes: int) -> list[Results]:
+    files = [folder / f"{name}-{rank}.json" for rank in range(processes)]
+    return [{**json.loads(file.read_text()), "folder": folder} for file in files]
+
+
+def start(processes: int, file: Path) -> None:
     done = subprocess.run(
         [
             sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes),
@@ -59,10 +92,3 @@ def train_on(processes: int, cases: dict[str, Any], folder: Path) -> dict[str, l
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
-    return {
-        name: [
-            json.loads((folder / case.get("folder", name) / f"{name}-{rank}.json").read_text())
-            for rank in range(processes)
-        ]
-        for name, case in cases.items()
-    }

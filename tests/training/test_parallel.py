@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 import torch
 from safetensors.torch import load_file
-from training.conftest import BASE, Results, train_on
+from training.conftest import BASE, Results
 
 from registry.errors import BadConfig
 from registry.extension.testing import dataset_input
 from registry.plugins.train.engine.batches import share
+from registry.plugins.train.engine.join import check_sizes
 from registry.plugins.train.engine.options import TorchConfig
-from registry.plugins.train.engine.strategy import check_sizes
 
 OneProcess = Callable[..., Results]
+Together = Callable[..., dict[str, list[Results]]]
 
 # Whatever acts on weights in pieces: a moving average, L1, decay beside the step, momentum, a tied head.
 RICH = {
@@ -116,31 +118,21 @@ def sentiments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def two(
-    tmp_path_factory: pytest.TempPathFactory, one_process: OneProcess, sentiments: dict[str, Any]
-) -> dict[str, list[Results]]:
-    folder = tmp_path_factory.mktemp("two")
-    for config, name in ((RICH, "to shards"), (BASE, "to stages")):
-        told = one_process({"config": config, "happens": HALFWAY}, folder / name)
-        assert told["error"] == "Preempted"
-    refused = {name: case for name, (case, _) in REFUSED.items()}
-    plugin = {name: {**case, "data": sentiments} for name, case in PLUGIN.items()}
-    cases = {**TWO, **RESUMED, **refused, **plugin, **STOPPED}
-    results = train_on(2, cases, folder)
-    for name, of_ranks in results.items():
-        for result in of_ranks:
-            result["folder"] = folder / cases[name].get("folder", name)
-    return results
+def two(together: Together, one_process: OneProcess, sentiments: dict[str, Any]) -> dict[str, list[Results]]:
+    def prepare(folder: Path) -> dict[str, Any]:
+        for config, name in ((RICH, "to shards"), (BASE, "to stages")):
+            told = one_process({"config": config, "happens": HALFWAY}, folder / name)
+            assert told["error"] == "Preempted"
+        refused = {name: case for name, (case, _) in REFUSED.items()}
+        plugin = {name: {**case, "data": sentiments} for name, case in PLUGIN.items()}
+        return {**TWO, **RESUMED, **refused, **plugin, **STOPPED}
+
+    return together(2, prepare)
 
 
 @pytest.fixture(scope="module")
-def four(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Results]]:
-    folder = tmp_path_factory.mktemp("four")
-    results = train_on(4, FOUR, folder)
-    for name, of_ranks in results.items():
-        for result in of_ranks:
-            result["folder"] = folder / name
-    return results
+def four(together: Together) -> dict[str, list[Results]]:
+    return together(4, lambda folder: FOUR)
 
 
 def alone(case: dict[str, Any]) -> dict[str, Any]:

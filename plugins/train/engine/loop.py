@@ -22,6 +22,7 @@ from registry.plugins.train.engine.batches import Plan, share
 from registry.plugins.train.engine.device import check_compiler, precision, use_threads
 from registry.plugins.train.engine.feed import Feed, Portion
 from registry.plugins.train.engine.history import History
+from registry.plugins.train.engine.join import join
 from registry.plugins.train.engine.optimizers import (
     add_l1,
     build_optimizer,
@@ -31,7 +32,7 @@ from registry.plugins.train.engine.optimizers import (
 )
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.schedules import Plateau, rate_factor
-from registry.plugins.train.engine.strategy import Strategy, join
+from registry.plugins.train.engine.strategy import Strategy
 from registry.plugins.train.engine.task import Batch, Dice, Task
 from registry.plugins.train.engine.watch import Watch
 

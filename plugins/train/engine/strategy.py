@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from registry.errors import BadConfig
-from registry.extension import RunContext
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Batch, Task
 from registry.plugins.train.engine.weights import (
@@ -138,6 +136,11 @@ class Strategy:
 
         return torch.nn.utils.get_total_norm(gradients(weights))
 
+    def answer(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor | None:
+        """The model's logits, without gradients; None on processes that do not see them."""
+        logits: torch.Tensor = model(**inputs).logits
+        return logits
+
     def validation_loss(self, task: Task, model: nn.Module, batch: Batch) -> torch.Tensor:
         """The loss of one batch, summed, without gradients."""
         return task.loss(model, batch, training=False)
@@ -193,46 +196,3 @@ class Strategy:
 
     def close(self) -> None:
         """Leave the group of processes."""
-
-
-def check_sizes(processes: int, config: TorchConfig) -> None:
-    """Refuse parallel sizes that do not multiply to the processes, before anything is read or built.
-
-    Raises:
-        BadConfig: Says which numbers, and how many processes would do.
-    """
-    sizes = {name: getattr(config, name) for name in ("tensor", "pipeline", "shards")}
-    product = config.tensor * config.pipeline * config.shards
-    asked = " x ".join(f"{name} {size}" for name, size in sizes.items() if size > 1)
-    if processes == 1 and product > 1:
-        raise BadConfig(
-            f"{asked}, and the run has one process", hint=f"add --engine torchrun --processes {product}"
-        )
-    if processes % product:
-        raise BadConfig(
-            f"{asked} = {product} does not divide the run's {processes} processes",
-            hint=f"--processes {-(-processes // product) * product}, or other sizes",
-        )
-    if config.batch_size < (ranks := processes // config.tensor // config.pipeline):
-        raise BadConfig(
-            f"a batch_size of {config.batch_size} leaves some of {ranks} processes without rows",
-            hint=f"--set batch_size={ranks} or more",
-        )
-
-
-def join(ctx: RunContext, config: TorchConfig) -> Strategy:
-    """The strategy that the options ask for, on the processes that there are.
-
-    Raises:
-        BadConfig: Sizes that do not multiply to the processes, or a device that is not there.
-        RunFailed: The processes do not find each other.
-    """
-    from registry.plugins.train.engine.device import find_device
-
-    check_sizes(ctx.processes, config)
-    device = find_device(ctx.device)
-    if ctx.processes == 1:
-        return Strategy(device)
-    from registry.plugins.train.engine.parallel import join_parallel
-
-    return join_parallel(ctx, config, device)

@@ -10,7 +10,7 @@ from registry.plugins.train.engine.task import Task
 if TYPE_CHECKING:
     from torch import nn
 
-    from registry.plugins.train.engine.parallel.shared import Shared
+    from registry.plugins.train.engine.strategy import Strategy
 
 # Tokens that are asked: enough to see a wrong order or scale, few enough for a large model on a CPU.
 _TOKENS = 16
@@ -33,7 +33,7 @@ class Probe:
         with torch.no_grad():
             self._answer = task.model.eval()(**self.inputs).logits.float()
 
-    def compare(self, strategy: Shared, model: nn.Module) -> None:
+    def compare(self, strategy: Strategy, model: nn.Module) -> None:
         """Ask the parts.
 
         Raises:

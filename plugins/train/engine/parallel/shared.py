@@ -129,8 +129,7 @@ class Shared(Strategy):
         return (square / dist.get_world_size()).sqrt().float()
 
     def answer(self, model: nn.Module, inputs: dict[str, Any]) -> torch.Tensor | None:
-        """The model's logits, without gradients; None on processes that do not see them."""
-        logits: torch.Tensor = self.bare(model)(**inputs).logits
+        logits = super().answer(self.bare(model), inputs)
         reshard(model)
         return logits
 
