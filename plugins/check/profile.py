@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.extension import CheckPlugin, Evidence, PluginConfig, RunContext
 from registry.extension.inputs import ColumnRoles
-from registry.extension.tables import read_rows, text_columns
+from registry.extension.tables import ANY_TEXT, read_rows, readable_columns, text_columns, texts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +29,9 @@ class Profile(CheckPlugin[PluginConfig]):
         Raises:
             BadTable: The dataset has no rows, lacks a column that it names, or its text column holds no text.
         """
-        table = read_rows(ctx.dataset)
+        import pyarrow as pa
+
+        table = read_rows(ctx.dataset, ANY_TEXT)
         roles = ctx.dataset.columns
         columns = _columns(ctx, table, roles)
         completeness = sum(column["completeness"] for column in columns) / len(columns)
@@ -41,7 +43,7 @@ class Profile(CheckPlugin[PluginConfig]):
         }
         tables = {"columns": columns}
         if roles.text:
-            metrics |= _lengths(table[roles.text])
+            metrics |= _lengths(pa.chunked_array([pa.array(texts_of(table[roles.text]), pa.string())]))
         if roles.label:
             tables["classes"] = classes = _shares(table, roles.label)
             metrics["label.classes"] = float(len(classes))
@@ -98,6 +100,11 @@ def _duplicate_share(table: pa.Table) -> float:
     """Share of rows that repeat an earlier one in every column whose values can be compared."""
     import pyarrow as pa
 
+    for name in readable_columns(table):
+        if pa.types.is_nested(table[name].type):
+            table = table.set_column(
+                table.schema.get_field_index(name), name, pa.array(texts_of(table[name]), pa.string())
+            )
     names = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
     if not names:
         return 0.0

@@ -13,7 +13,7 @@ from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadTable
 from registry.extension import DatasetDraft, Evidence, PluginConfig, Prepared, PreparePlugin, RunContext
 from registry.extension.inputs import ColumnRoles
-from registry.extension.tables import groups_of, read_rows, row_keys
+from registry.extension.tables import ANY_TEXT, groups_of, read_rows, row_keys
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,23 +59,20 @@ class Split(PreparePlugin[SplitConfig]):
     def run(self, ctx: RunContext, config: SplitConfig) -> Prepared:
         """Deal the rows out by label. Texts that differ only in case, space or punctuation stay together.
 
-        So do equal pictures, and equal rows of a table that has neither. A label that is a list, such as the
-        objects in a picture, is no class: such rows are dealt out at random. `leaked_rows` counts, in the
+        So do equal pictures, and equal rows of a table that has neither. Without a label, or with one that is
+        no class (a list, such as the objects in a picture, or a text that differs in most rows), rows are
+        dealt out at random. `leaked_rows` counts, in the
         parts as written, the rows whose text or picture is in another part too.
 
         Raises:
             BadTable: No rows, rows without text or label, or a class with fewer texts than there are parts.
-            BadConfig: The dataset names no label column, or `stratify` one that is not there.
+            BadConfig: `stratify` names a column that is not there.
         """
-        from pyarrow.types import is_nested
-
-        table = read_rows(ctx.dataset)
+        table = read_rows(ctx.dataset, ANY_TEXT)
         roles = ctx.dataset.columns
-        for name in filter(None, (roles.text, roles.image)):
+        for name in filter(None, (roles.text, roles.image, roles.label)):
             _check_complete(ctx, table, name)
-        label = ctx.dataset.column("label")
-        _check_complete(ctx, table, label)
-        labels = [""] * table.num_rows if is_nested(table[label].type) else groups_of(table[label])
+        labels = _classes(table, roles.label)
         for name in config.stratify:
             if name not in table.column_names:
                 raise BadConfig(
@@ -83,7 +80,7 @@ class Split(PreparePlugin[SplitConfig]):
                 )
         keys = row_keys(table, roles)
         groups = (groups_of(table[name]) for name in config.stratify)
-        strata = list(zip(labels, *groups, strict=True))
+        strata = list(zip(labels or [""] * table.num_rows, *groups, strict=True))
 
         rows = deal(keys, strata, config.shares, ctx.seed)
         parts = {part: table.take(sorted(rows[part])) for part in config.shares}
@@ -97,7 +94,8 @@ class Split(PreparePlugin[SplitConfig]):
             metrics=metrics,
             facts={
                 "seed": str(ctx.seed),
-                "stratified_by": ", ".join([ctx.dataset.columns.label, *config.stratify]),
+                "stratified_by": ", ".join([*([roles.label] if labels else []), *config.stratify])
+                or "nothing",
             },
             summary=f"{table.num_rows} rows split: {sizes}; {leaked} leaked",
             tables={"strata": _table(strata, rows)},
@@ -184,6 +182,16 @@ def leaked_rows(parts: Mapping[str, pa.Table], roles: ColumnRoles) -> int:
     keys = {part: row_keys(content, roles) for part, content in parts.items()}
     places = Counter(key for found in keys.values() for key in set(found))
     return sum(places[key] > 1 for found in keys.values() for key in found)
+
+
+def _classes(table: pa.Table, label: str) -> list[str]:
+    """Each row's class; empty where the rows have none."""
+    from pyarrow.types import is_nested
+
+    if not label or is_nested(table[label].type):
+        return []
+    classes = groups_of(table[label])
+    return classes if len(set(classes)) <= max(len(classes) / 2, 2) else []
 
 
 def _table(strata: Sequence[Stratum], dealt: Mapping[str, list[int]]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from registry.errors import BadConfig
-from registry.extension import Estimate, Replayed, RunContext, Trained
+from registry.extension import Estimate, Evidence, Replayed, RunContext, Trained
 from registry.plugins.train.designed import DesignedTrain
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
@@ -86,6 +86,7 @@ class TorchTrain(DesignedTrain[C]):
         from registry.plugins.train.account import account
         from registry.plugins.train.card import write_card
         from registry.plugins.train.engine.device import find_device, use_threads
+        from registry.plugins.train.engine.join import check_sizes
         from registry.plugins.train.engine.loop import fit
         from registry.plugins.train.footprint import Meter
         from registry.plugins.train.parity import answers, parity
@@ -96,8 +97,11 @@ class TorchTrain(DesignedTrain[C]):
         logging.disable_progress_bar()
         logging.set_verbosity_error()
         meter = Meter(find_device(ctx.device), ctx.processes)
+        check_sizes(ctx.processes, config)
         use_threads(config.threads)
         task = self.build(ctx, config)
+        if self.replays(config) and not task.replayed:
+            raise BadConfig(f"replay_share does nothing here: {self.name} replays no rows")
         tuned = tune(ctx, config, task)
         before = loss_on(ctx, task, task.remembered) if task.remembered else None
         ctx.log(f"{len(task.train)} rows to learn from, {len(task.validation)} to judge by")
@@ -106,6 +110,9 @@ class TorchTrain(DesignedTrain[C]):
         if ctx.stop_after:
             return Replayed(facts=ran_on(ctx.folder, fitted.facts))
         folder = ctx.output("artifact")
+        if ctx.rank:
+            # The whole model is with process 0, and so is the word on it.
+            return Trained(path=folder, evidence=Evidence())
         task.model.cpu()
         forgotten = {}
         if before is not None:

@@ -23,6 +23,8 @@ MISSING = "(missing)"
 TextKind = Literal["text", "words", "messages"]
 """What a text column may hold: strings, lists of words, or lists of chat messages (`role`, `content`)."""
 
+ANY_TEXT: tuple[TextKind, ...] = ("text", "words", "messages")
+
 _IN_WORDS = {
     "text": "text",
     "words": "lists of words",
@@ -95,6 +97,25 @@ def text_columns(table: pa.Table) -> list[str]:
     return [field.name for field in table.schema if kind_of_text(field.type) == "text"]
 
 
+def readable_columns(table: pa.Table) -> list[str]:
+    """Names of the columns that hold text of any kind, in order, of a table as `read_rows` gives it."""
+    return [field.name for field in table.schema if kind_of_text(field.type)]
+
+
+def texts_of(column: pa.ChunkedArray) -> list[str | None]:
+    """Each row's text, whatever kind it is: words with blanks between them, messages line by line."""
+    values = column.to_pylist()
+    match kind_of_text(column.type):
+        case "words":
+            return [None if words is None else " ".join(word or "" for word in words) for words in values]
+        case "messages":
+            return [
+                None if row is None else "\n".join(message["content"] or "" for message in row if message)
+                for row in values
+            ]
+    return list(values)
+
+
 def check_columns(data: DatasetInput, columns: Sequence[str]) -> None:
     """Refuse columns that the dataset does not have.
 
@@ -130,7 +151,7 @@ def row_keys(table: pa.Table, roles: ColumnRoles) -> list[str | None]:
     without either the values of all columns but the label. None where there is no text or picture.
     """
     if roles.text:
-        return [None if text is None else text_key(text) for text in table[roles.text].to_pylist()]
+        return [None if text is None else text_key(text) for text in texts_of(table[roles.text])]
     if roles.image:
         return [
             None if data is None else hashlib.sha256(data).hexdigest()
