@@ -57,7 +57,7 @@ def ours(steps: int = 6, **options: Any) -> Net:
     """A net after some steps as the loop takes them."""
     net = Net()
     config = TorchConfig(learning_rate=RATE, **options)
-    optimizer = build_optimizer(parameter_groups(net, config, {}), config)
+    optimizer = build_optimizer(parameter_groups(dict(net.named_parameters()), config, {}), config)
     for step in range(steps):
         set_rate(optimizer, config, 1.0)
         inputs, wanted = rows(step)
@@ -139,7 +139,7 @@ def test_coupled_decay_is_in_the_gradient(name: str) -> None:
     """For each optimizer, Adafactor too: the same as adding half the squared norm of matrices to the loss."""
     net = Net()
     config = TorchConfig(learning_rate=RATE, optimizer=name, weight_decay=0.0)
-    optimizer = build_optimizer(parameter_groups(net, config, {}), config)
+    optimizer = build_optimizer(parameter_groups(dict(net.named_parameters()), config, {}), config)
     for step in range(4):
         inputs, wanted = rows(step)
         squares = sum(weight.square().sum() for weight in (net.one.weight, net.two.weight))
@@ -184,7 +184,7 @@ def test_rates_by_name_and_frozen_weights() -> None:
     net = Net()
     net.two.weight.requires_grad_(False)
     config = TorchConfig(learning_rate=RATE)
-    groups = parameter_groups(net, config, {"one.weight": 0.1})
+    groups = parameter_groups(dict(net.named_parameters()), config, {"one.weight": 0.1})
     assert sum(len(group["params"]) for group in groups) == 4
     optimizer = build_optimizer(groups, config)
     assert set_rate(optimizer, config, 0.5) == RATE / 2
