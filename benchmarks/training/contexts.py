@@ -21,7 +21,13 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 class StampedContext(RunContext):
     """A run that notes CPU and wall time after every step; what it writes, it writes as in earnest."""
 
-    def __init__(self, folder: Path, data: Mapping[str, DatasetInput], base: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        data: Mapping[str, DatasetInput],
+        base: Path | None = None,
+        device: str = "cpu",
+    ) -> None:
         digest = digest_of("bench")
         model = ModelInput(
             ref="bench/1",
@@ -39,7 +45,7 @@ class StampedContext(RunContext):
             subject="bench/1",
             config={},
             seed=0,
-            device="cpu",
+            device=device,
             data=dict(data),
             model=model,
             base=BaseInput(ref=base.name, digest=digest_of(manifest_of(base)), path=base) if base else None,

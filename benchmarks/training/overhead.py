@@ -147,15 +147,16 @@ def language(folder: Path, steps: int, compiled: bool) -> tuple[Task, TorchConfi
     import pyarrow as pa
     from contexts import DATA
 
-    from registry.plugins.train.causal_lm import TrainCausalLm
+    from registry.plugins.train.causal_lm import TrainCausalLM
 
     text = (DATA / "tinyshakespeare" / "input.txt").read_text("utf-8")
     table = pa.table({"text": [text]})
     data = {"train": dataset_input(folder / "train", table, role="train", text="text")}
-    plugin = TrainCausalLm()
+    plugin = TrainCausalLM()
     config = plugin.config_type(
         family="gpt2",
         tokenizer="characters",
+        packing="stream",
         layers=4,
         hidden_size=256,
         heads=4,

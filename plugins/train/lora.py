@@ -26,6 +26,8 @@ _NAME = "default"
 def inject(model: PreTrainedModel, config: StartConfig, layers: Layers, seed: int) -> tuple[str, ...]:
     """Freeze the body, and put adapters into it; the head is trained as it is.
 
+    The matrix over the vocabulary that ends a language model is no head: it stays frozen, as is usual.
+
     Returns:
         Last names of the layers that have adapters: `query`, `value`.
 
@@ -55,8 +57,10 @@ def inject(model: PreTrainedModel, config: StartConfig, layers: Layers, seed: in
         fan_in_fan_out=all(type(model.get_submodule(name)).__name__ == "Conv1D" for name in chosen),
     )
     inject_adapter_in_model(settings, model, adapter_name=_NAME)
+    words = model.get_output_embeddings()
+    of_words = {id(parameter) for parameter in words.parameters()} if words is not None else set()
     for name, parameter in model.named_parameters():
-        if name in layers.head:
+        if name in layers.head and id(parameter) not in of_words:
             parameter.requires_grad = True
     return tuple(dict.fromkeys(name.rpartition(".")[2] for name in chosen))
 

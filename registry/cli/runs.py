@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _TAIL = 256 << 10
 
 
+# Of a training's evidence: how it really ran, whatever was asked for.
+_REALLY = ("strategy", "device", "precision", "compiled", "resumed_from", "determinism")
+
+
 @click.group()
 def runs() -> None:
     """Runs: list, show, logs, cancel, resume, replay, export."""
@@ -57,6 +61,7 @@ def show(shell: Shell, run: int) -> None:
     registry.recover()
     found = registry.run_of(run)
     curves = registry.curves(run)
+    really = {k: v for told in registry.evidence_of(run)[:1] for k, v in told.facts.items() if k in _REALLY}
 
     def say() -> None:
         facts(
@@ -73,6 +78,7 @@ def show(shell: Shell, run: int) -> None:
                 "made": found.outputs,
                 "queued": f"{found.created_at:%Y-%m-%d %H:%M:%S} by {found.created_by}",
                 "seconds": found.seconds,
+                "ran as": really,
                 "python": found.environment["python"],
                 "packages": found.environment["packages"],
             }
