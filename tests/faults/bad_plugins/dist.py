@@ -31,6 +31,7 @@ PLUGINS = {
     "scribbles": "greedy:Scribbles",
     "counts": "working:Counts",
     "breeds": "working:Breeds",
+    "descends": "descending:Descends",
     "trains": "deploying:Trains",
     "deploys": "deploying:Deploys",
     "needs-more": "needing:NeedsMore",
