@@ -233,7 +233,7 @@ def test_killed_it_goes_on_and_finds_the_same(victim: str, searched: Phasegate, 
     home = searched.home
     start(searched, options(tmp_path, **changes))
     folder = folder_of(searched, 1)
-    until(lambda: (folder / "trials" / "0002" / "events.jsonl").exists(), within=60)
+    until(lambda: list((folder / "trials" / "0002" / "checkpoints").glob("*.json")), within=60)
     first = trials_at_work(home)
     if victim == "trial":
         first[-1].kill()
