@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -76,3 +77,16 @@ def manifest_of(folder: Path) -> dict[str, str]:
         if path.is_file():
             manifest[path.relative_to(folder).as_posix()] = sha256_of(path)
     return manifest
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether a full disk, a quota or a limit on the size of files is behind an error."""
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    # Libraries that are not written in Python give words alone; those of Rust have the number in them.
+    words = (os.strerror(errno.ENOSPC), *(f"(os error {number})" for number in numbers))
+    cause: BaseException | None = error
+    while cause is not None:
+        if getattr(cause, "errno", None) in numbers or any(word in str(cause) for word in words):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

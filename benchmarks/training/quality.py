@@ -2,9 +2,9 @@
 
     python benchmarks/training/quality.py [shakespeare minilm mnist]
 
-`shakespeare`: a character GPT on tinyshakespeare against a loop in the style of nanoGPT (random blocks, AdamW,
-cosine with warm-up), same model, same number of steps, both judged on the same last tenth. `minilm`: MiniLM
-fine-tuned on UCI sentences. `mnist`: a small ResNet on 8,000 of the 10,000 pictures of the t10k split.
+`shakespeare`: a character GPT on tinyshakespeare against a loop in the style of nanoGPT (random blocks,
+AdamW, cosine with warm-up), same model, same number of steps, both judged on the same last tenth. `minilm`:
+MiniLM fine-tuned on UCI sentences. `mnist`: a small ResNet on 8,000 pictures of the t10k split.
 """
 
 from __future__ import annotations

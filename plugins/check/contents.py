@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from registry.plugins.check.pickle_program import read_pickle
 from registry.plugins.check.safetensors_header import check_safetensors
+from registry.plugins.check.skops_archive import check_skops
 from registry.plugins.check.strict_json import Malformed, parse_json
 
 SAFE, UNSAFE, UNKNOWN = "safe", "unsafe", "unknown"
@@ -150,6 +151,8 @@ def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
 _FORMATS: dict[str, Callable[[BinaryIO, int], object]] = {
     ".safetensors": check_safetensors,
     ".json": _check_json,
+    ".skops": check_skops,
     ".txt": _check_text,
+    ".md": _check_text,
 }
 VERIFIED = tuple(suffix[1:] for suffix in _FORMATS)

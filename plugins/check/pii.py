@@ -14,7 +14,7 @@ from registry.domain.evidence import EvidenceStatus
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadTable
 from registry.extension import CheckPlugin, Evidence, PluginConfig, RunContext
-from registry.extension.tables import read_rows, text_columns
+from registry.extension.tables import ANY_TEXT, read_rows, readable_columns, texts_of
 from registry.plugins.check.findings import Finding, count, per_entity, write
 from registry.plugins.check.patterns import LONGEST, PatternScanner
 
@@ -92,13 +92,13 @@ class Pii(CheckPlugin[PiiConfig]):
             BadTable: No rows, no text column, or nothing in those that are to be read.
             BadConfig: An unknown entity type, column, language or region.
         """
-        table = read_rows(ctx.dataset)
+        table = read_rows(ctx.dataset, ANY_TEXT)
         columns = _columns(ctx, table, config)
         scanner = _scanner(config)
         rows: Sequence[int] = range(table.num_rows)
         if config.max_rows is not None and config.max_rows < table.num_rows:
             rows = sorted(random.Random(ctx.seed).sample(rows, config.max_rows))
-        findings, unread = _scan(ctx, scanner, {name: table[name].to_pylist() for name in columns}, rows)
+        findings, unread = _scan(ctx, scanner, {name: texts_of(table[name]) for name in columns}, rows)
 
         read = len(rows) - len(unread)
         reason = (
@@ -126,7 +126,7 @@ class Pii(CheckPlugin[PiiConfig]):
 
 def _columns(ctx: RunContext, table: pa.Table, config: PiiConfig) -> list[str]:
     """The columns to read."""
-    texts = text_columns(table)
+    texts = readable_columns(table)
     roles = ctx.dataset.columns
     for name in config.columns:
         if name not in texts:

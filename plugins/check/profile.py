@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.extension import CheckPlugin, Evidence, PluginConfig, RunContext
 from registry.extension.inputs import ColumnRoles
-from registry.extension.tables import read_rows, text_columns
+from registry.extension.tables import ANY_TEXT, read_rows, readable_columns, text_columns, texts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +29,9 @@ class Profile(CheckPlugin[PluginConfig]):
         Raises:
             BadTable: The dataset has no rows, lacks a column that it names, or its text column holds no text.
         """
-        table = read_rows(ctx.dataset)
+        import pyarrow as pa
+
+        table = read_rows(ctx.dataset, ANY_TEXT)
         roles = ctx.dataset.columns
         columns = _columns(ctx, table, roles)
         completeness = sum(column["completeness"] for column in columns) / len(columns)
@@ -41,7 +43,7 @@ class Profile(CheckPlugin[PluginConfig]):
         }
         tables = {"columns": columns}
         if roles.text:
-            metrics |= _lengths(table[roles.text])
+            metrics |= _lengths(pa.chunked_array([pa.array(texts_of(table[roles.text]), pa.string())]))
         if roles.label:
             tables["classes"] = classes = _shares(table, roles.label)
             metrics["label.classes"] = float(len(classes))
@@ -60,7 +62,8 @@ def _columns(ctx: RunContext, table: pa.Table, roles: ColumnRoles) -> Rows:
     """Per column: type, role, completeness and number of different values."""
     import pyarrow.compute as pc
 
-    named = dict.fromkeys(roles.sensitive, "sensitive") | {roles.label: "label", roles.text: "text"}
+    named = dict.fromkeys(roles.sensitive, "sensitive")
+    named |= {getattr(roles, role): role for role in ("label", "image", "text")}
     texts = text_columns(table)
     rows = []
     for done, name in enumerate(table.column_names, 1):
@@ -97,6 +100,11 @@ def _duplicate_share(table: pa.Table) -> float:
     """Share of rows that repeat an earlier one in every column whose values can be compared."""
     import pyarrow as pa
 
+    for name in readable_columns(table):
+        if pa.types.is_nested(table[name].type):
+            table = table.set_column(
+                table.schema.get_field_index(name), name, pa.array(texts_of(table[name]), pa.string())
+            )
     names = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
     if not names:
         return 0.0
@@ -118,10 +126,20 @@ def _lengths(column: pa.ChunkedArray) -> dict[str, float]:
 
 
 def _shares(table: pa.Table, name: str) -> Rows:
-    """Rows per value of a column, largest first; shares are of the rows that have one."""
+    """Rows per value of a column, largest first; shares are of the rows that have one.
+
+    A list is counted by its elements: tags, or the labels of the objects in a picture.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     known = table[name].drop_null()
+    if pa.types.is_list(known.type):
+        known = pc.list_flatten(known)
+    if pa.types.is_struct(known.type) and known.type.get_field_index("label") >= 0:
+        known = pc.struct_field(known, "label")
+    if pa.types.is_nested(known.type):
+        return []
     counted = pc.value_counts(known).to_pylist()
     rows = [
         {

@@ -9,7 +9,7 @@ from pydantic import Field
 from registry.domain.evidence import EvidenceStatus
 from registry.extension import DatasetInput, EvaluatePlugin, Evidence, PluginConfig, RunContext
 from registry.extension.predictions import Predictions, predict_labelled
-from registry.extension.tables import groups_of, read_rows, text_key
+from registry.extension.tables import groups_of, read_rows, row_keys
 from registry.plugins.evaluate.scores import (
     average_of,
     brier,
@@ -73,7 +73,7 @@ class EvaluateClassifier(EvaluatePlugin[EvaluateConfig]):
         leakage = "not measured: the version names no train data"
         if "train" in ctx.data:
             metrics["leaked_rows"] = _leaked_rows(found, data, ctx.data["train"])
-            leakage = f"against {ctx.data['train'].ref}, texts compared without case, space and punctuation"
+            leakage = f"against {ctx.data['train'].ref}, {_compared(data)}"
         reason = too_little(found, config.min_rows)
         average = average_of(found)
         return Evidence(
@@ -115,11 +115,15 @@ def _auroc(found: Predictions, positive: int | None) -> dict[str, float]:
 
 
 def _leaked_rows(found: Predictions, test: DatasetInput, train: DatasetInput) -> float:
-    """How many test rows have a text that is in the training data."""
-    known = {
-        text_key(text) for text in read_rows(train)[train.column("text")].to_pylist() if text is not None
-    }
-    return float(sum(text_key(text) in known for text in found.table[test.column("text")].to_pylist()))
+    """How many test rows have a text or picture that is in the training data."""
+    known = set(row_keys(read_rows(train), train.columns)) - {None}
+    return float(sum(key in known for key in row_keys(found.table, test.columns)))
+
+
+def _compared(data: DatasetInput) -> str:
+    if data.columns.text:
+        return "texts compared without case, space and punctuation"
+    return "pictures compared by digest" if data.columns.image else "rows compared without their label"
 
 
 def _confusion_table(matrix: np.ndarray, labels: tuple[str, ...]) -> list[dict[str, Any]]:

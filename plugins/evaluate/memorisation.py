@@ -10,7 +10,7 @@ from registry.domain.evidence import EvidenceStatus
 from registry.errors import BadConfig
 from registry.extension import DatasetInput, EvaluatePlugin, Evidence, PluginConfig, RunContext
 from registry.extension.predictions import predict_labelled
-from registry.extension.tables import read_rows, text_key
+from registry.extension.tables import read_rows, row_keys
 from registry.plugins.evaluate.membership import attack, losses
 
 
@@ -101,8 +101,7 @@ class Memorisation(EvaluatePlugin[MemorisationConfig]):
 
 
 def _keys(data: DatasetInput) -> list[str | None]:
-    column = read_rows(data)[data.column("text")].to_pylist()
-    return [None if text is None else text_key(text) for text in column]
+    return row_keys(read_rows(data), data.columns)
 
 
 def _too_few(train: DatasetInput, test: DatasetInput, fresh: int, least: int) -> str:
@@ -120,7 +119,7 @@ def _facts(train: DatasetInput, test: DatasetInput, config: MemorisationConfig) 
         "train.digest": train.digest,
         "test": test.ref,
         "test.digest": test.digest,
-        "attack": "membership by loss of the true label; held-out rows whose text was trained on left out",
+        "attack": "membership by loss of the true label; held-out rows that were trained on left out",
         "extraction": "does not apply: a classifier answers with labels, not with text",
         "intervals": f"{config.confidence:.0%}, percentile bootstrap of {config.rounds} rounds",
     }

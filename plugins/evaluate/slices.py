@@ -60,7 +60,7 @@ class Slices(EvaluatePlugin[SlicesConfig]):
         found = predict_labelled(ctx, data)
         positive = found.positive if len(found.labels) == 2 else None
         parts = [*by_column(found, columns, config.intersections), *by_label(found)]
-        if config.bands > 1:
+        if config.bands > 1 and data.columns.text:
             parts += by_length(found.table[data.column("text")].to_pylist(), config.bands)
         rows = [
             measure(

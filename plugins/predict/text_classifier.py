@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from registry.domain.names import did_you_mean
 from registry.errors import BadInput, MissingExtra
 from registry.extension import Predictor
+from registry.plugins.predict.cards import check_column, check_labels, check_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,29 +129,15 @@ class TextClassifier(Predictor):
 
 
 def _check_card(card: dict[str, Any]) -> None:
-    labels, columns, length = card.get("labels"), card.get("columns"), card.get("max_length")
-    if not (isinstance(labels, list) and len(labels) > 1 and all(isinstance(label, str) for label in labels)):
-        raise BadInput(f"phasegate.json: 'labels' must list two or more names (got {labels!r})")
-    if len(set(labels)) != len(labels):
-        raise BadInput(f"phasegate.json: 'labels' names one twice: {labels!r}")
-    if card.get("positive") not in labels:
-        raise BadInput(
-            f"phasegate.json: 'positive' is {card.get('positive')!r}, none of the labels {labels!r}"
-        )
-    if not (isinstance(columns, dict) and isinstance(columns.get("text"), str)):
-        raise BadInput("phasegate.json: 'columns' must name the 'text' column")
+    check_labels(card)
+    check_column(card, "text")
+    length = card.get("max_length")
     if not (isinstance(length, int) and length > 2):
         raise BadInput(f"phasegate.json: 'max_length' must be a number of tokens above 2 (got {length!r})")
 
 
 def _check_model(model: Any, report: dict[str, Any], card: dict[str, Any]) -> None:
-    # transformers fills what is missing with random numbers and only warns.
-    if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
-        raise BadInput(f"{len(absent)} weights are missing or of another shape, first {absent[0]!r}")
-    if model.config.num_labels != len(card["labels"]):
-        raise BadInput(
-            f"the model has {model.config.num_labels} outputs, its card {len(card['labels'])} labels"
-        )
+    check_weights(model, report, card)
     positions = getattr(model.config, "max_position_embeddings", card["max_length"])
     if card["max_length"] > positions:
         raise BadInput(f"the card allows {card['max_length']} tokens, the model {positions}")

@@ -145,9 +145,12 @@ def _without_duplicates(table: pa.Table, config: CleanConfig, label: str, counts
     """The first of equal rows only, and none whose label another row contradicts (unless they are kept)."""
     import pyarrow as pa
     import xxhash
+    from pyarrow.types import is_nested
 
     content = [name for name in config.same or table.column_names if name != label]
     labels = table[label].to_pylist() if label else [None] * table.num_rows
+    if label and is_nested(table[label].type):
+        labels = [None if said is None else repr(said) for said in labels]
     firsts: dict[int, dict[Any, int]] = {}
     for row, (cells, said) in enumerate(zip(_rows(table, content), labels, strict=True)):
         # 128 bits: in a billion rows, two different ones meet with a chance below 1e-20.

@@ -16,7 +16,7 @@ from registry.extension import (
     PreparePlugin,
     RunContext,
 )
-from registry.extension.tables import read_rows, text_columns
+from registry.extension.tables import ANY_TEXT, read_rows, readable_columns, text_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +40,7 @@ class Mask(PreparePlugin[PluginConfig]):
         """
         import pyarrow as pa
 
-        table = read_rows(ctx.dataset)
+        table = read_rows(ctx.dataset, ANY_TEXT)
         rows: set[int] = set()
         masked = 0
         for name, by_row in _by_cell(ctx, table).items():
@@ -130,6 +130,11 @@ def _by_cell(ctx: RunContext, table: pa.Table) -> dict[str, dict[int, list[Span]
     for place in _findings(ctx):
         column, row = place.pop("column"), place.pop("row")
         span = Span(**place)
+        if column in readable_columns(table) and column not in texts:
+            raise BadConfig(
+                f"cannot mask {column!r} of {ctx.dataset.ref}: it holds lists, and only plain text is masked",
+                hint="take the personal data out of the file, and add it again",
+            )
         rows = texts.get(column, [])
         if not (0 <= row < len(rows) and 0 <= span.start < span.end <= len(rows[row] or "")):
             raise BadConfig(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadTable
 from registry.extension import DatasetDraft, Evidence, PluginConfig, Prepared, PreparePlugin, RunContext
-from registry.extension.tables import groups_of, read_rows, text_key
+from registry.extension.inputs import ColumnRoles
+from registry.extension.tables import ANY_TEXT, groups_of, read_rows, row_keys
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +51,7 @@ class SplitConfig(PluginConfig):
 
 
 class Split(PreparePlugin[SplitConfig]):
-    """Train, validation and test parts in proportion, none of which holds a text of another."""
+    """Train, validation and test parts in proportion, none of which holds a text or picture of another."""
 
     name = "split"
     evidence = "data.split"
@@ -58,27 +59,32 @@ class Split(PreparePlugin[SplitConfig]):
     def run(self, ctx: RunContext, config: SplitConfig) -> Prepared:
         """Deal the rows out by label. Texts that differ only in case, space or punctuation stay together.
 
-        `leaked_rows` counts, in the parts as written, the rows whose text is in another part too.
+        So do equal pictures, and equal rows of a table that has neither. Without a label, or with one that is
+        no class (a list, such as the objects in a picture, or a text that differs in most rows), rows are
+        dealt out at random. `leaked_rows` counts, in the
+        parts as written, the rows whose text or picture is in another part too.
 
         Raises:
             BadTable: No rows, rows without text or label, or a class with fewer texts than there are parts.
-            BadConfig: The dataset names no text or label column, or `stratify` one that is not there.
+            BadConfig: `stratify` names a column that is not there.
         """
-        table = read_rows(ctx.dataset)
-        texts = _complete(ctx, table, ctx.dataset.column("text"))
-        labels = _complete(ctx, table, ctx.dataset.column("label"))
+        table = read_rows(ctx.dataset, ANY_TEXT)
+        roles = ctx.dataset.columns
+        for name in filter(None, (roles.text, roles.image, roles.label)):
+            _check_complete(ctx, table, name)
+        labels = _classes(table, roles.label)
         for name in config.stratify:
             if name not in table.column_names:
                 raise BadConfig(
                     f"option 'stratify': no column {name!r}", hint=did_you_mean(name, table.column_names)
                 )
-        keys = [text_key(text) for text in texts]
+        keys = row_keys(table, roles)
         groups = (groups_of(table[name]) for name in config.stratify)
-        strata = list(zip(map(str, labels), *groups, strict=True))
+        strata = list(zip(labels or [""] * table.num_rows, *groups, strict=True))
 
         rows = deal(keys, strata, config.shares, ctx.seed)
         parts = {part: table.take(sorted(rows[part])) for part in config.shares}
-        leaked = leaked_rows(parts, ctx.dataset.column("text"))
+        leaked = leaked_rows(parts, roles)
 
         metrics = {"rows": float(table.num_rows), "leaked_rows": float(leaked)}
         for part, content in parts.items():
@@ -88,7 +94,8 @@ class Split(PreparePlugin[SplitConfig]):
             metrics=metrics,
             facts={
                 "seed": str(ctx.seed),
-                "stratified_by": ", ".join([ctx.dataset.columns.label, *config.stratify]),
+                "stratified_by": ", ".join([*([roles.label] if labels else []), *config.stratify])
+                or "nothing",
             },
             summary=f"{table.num_rows} rows split: {sizes}; {leaked} leaked",
             tables={"strata": _table(strata, rows)},
@@ -107,7 +114,7 @@ class Split(PreparePlugin[SplitConfig]):
 
 
 def deal(
-    keys: Sequence[str], strata: Sequence[Stratum], shares: Mapping[str, float], seed: int
+    keys: Sequence[Hashable], strata: Sequence[Stratum], shares: Mapping[str, float], seed: int
 ) -> dict[str, list[int]]:
     """Deal rows out to parts, stratum by stratum, rows of one key always together.
 
@@ -120,7 +127,7 @@ def deal(
     Raises:
         BadTable: A stratum has fewer keys than there are parts.
     """
-    groups: dict[str, list[int]] = defaultdict(list)
+    groups: dict[Hashable, list[int]] = defaultdict(list)
     for row, key in enumerate(keys):
         groups[key].append(row)
     by_stratum: dict[Stratum, list[list[int]]] = defaultdict(list)
@@ -161,21 +168,30 @@ def _fill(groups: Sequence[list[int]], shares: Mapping[str, float]) -> Iterable[
         yield part, rows
 
 
-def _complete(ctx: RunContext, table: pa.Table, name: str) -> list[Any]:
-    """A column's values, all of which are there."""
+def _check_complete(ctx: RunContext, table: pa.Table, name: str) -> None:
+    """Refuse a column with missing values."""
     if absent := table[name].null_count:
         raise BadTable(
             f"{absent} of {table.num_rows} rows of {ctx.dataset.ref} have no {name!r}",
             hint=f"phasegate run clean {ctx.dataset.ref} removes rows without text; give the others a label",
         )
-    return list(table[name].to_pylist())
 
 
-def leaked_rows(parts: Mapping[str, pa.Table], text: str) -> int:
-    """Rows whose text is in another part too."""
-    keys = {part: [text_key(value) for value in content[text].to_pylist()] for part, content in parts.items()}
+def leaked_rows(parts: Mapping[str, pa.Table], roles: ColumnRoles) -> int:
+    """Rows whose text or picture is in another part too."""
+    keys = {part: row_keys(content, roles) for part, content in parts.items()}
     places = Counter(key for found in keys.values() for key in set(found))
     return sum(places[key] > 1 for found in keys.values() for key in found)
+
+
+def _classes(table: pa.Table, label: str) -> list[str]:
+    """Each row's class; empty where the rows have none."""
+    from pyarrow.types import is_nested
+
+    if not label or is_nested(table[label].type):
+        return []
+    classes = groups_of(table[label])
+    return classes if len(set(classes)) <= max(len(classes) / 2, 2) else []
 
 
 def _table(strata: Sequence[Stratum], dealt: Mapping[str, list[int]]) -> list[dict[str, Any]]:

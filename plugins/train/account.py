@@ -11,9 +11,10 @@ from registry.extension import Evidence, RunContext
 from registry.plugins.train.engine.loop import Fitted
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
-from registry.plugins.train.engine.watch import ALARMS, WELL_BELOW
+from registry.plugins.train.engine.watch import ALARMS, WELL_BELOW, beginning, stopped_by
+from registry.plugins.train.footprint import Meter, footprint
 from registry.plugins.train.label_audit import audit_labels, keep, without_texts
-from registry.plugins.train.provenance import determinism, environment, learned_from, packages
+from registry.plugins.train.provenance import PACKAGES, commit, files_of, learned_from, ran_on
 from registry.plugins.train.tuning import Tuned
 
 # What transformers calls the options that describe an architecture.
@@ -29,11 +30,13 @@ def account(
     config: TorchConfig,
     task: Task,
     fitted: Fitted,
+    artifact: Path,
     *,
     tuned: Tuned,
     adapter: Sequence[Path],
     measured: Mapping[str, float],
     settled: Sequence[str],
+    meter: Meter,
     seconds: float,
 ) -> Evidence:
     """Evidence about a training that came to its end.
@@ -43,22 +46,24 @@ def account(
         config: Its options.
         task: What was learned.
         fitted: How it went.
+        artifact: Folder that was saved.
         tuned: What was done to the model before.
         adapter: Files that keep the adapters that were merged.
         measured: Of the artifact: parity, and what was forgotten.
         settled: Options that a base settles.
+        meter: Begun with the run.
         seconds: That the whole run took.
     """
     history = fitted.history
     audit = audit_labels(task, ctx.seed)
-    list_file, list_digest = packages(ctx.folder / "packages.txt")
+    took, how = footprint(task, history.tokens, meter, config.carbon_intensity)
     last = history.epoch_losses[-1]
     rang = [row["alarm"] for row in history.alarms]
     metrics: dict[str, float] = {
         "first_loss": history.first_loss,
         "train_loss": last,
         "uninformed_loss": task.uninformed,
-        "converged": float(last <= WELL_BELOW * min(history.first_loss, task.uninformed)),
+        "converged": float(last <= WELL_BELOW * beginning(history, task.uninformed)),
         **({} if fitted.validation_loss is None else {"validation_loss": fitted.validation_loss}),
         **task.derived(last, fitted.validation_loss),
         **task.scores(),
@@ -73,23 +78,25 @@ def account(
         **tuned.metrics(),
         "waited_share": fitted.waited,
         **measured,
+        **took,
         "seconds": seconds,
         "hours": seconds / 3600,
         **task.metrics(),
     }
     facts = {
-        **fitted.facts,
+        **ran_on(ctx.folder, fitted.facts),
         **task.facts(),
         **tuned.facts(),
+        **how,
         "architecture": describe(task),
         "seed": str(ctx.seed),
         "resumed_from": fitted.resumed_from,
         "differs_from_design": differences(ctx.model.design, used(config, task, settled)) or "no",
         "alarms": ", ".join(rang) or "none",
+        "stopped_by": _stopped_by(config, fitted),
         **learned_from(ctx.data),
-        **environment(),
-        "packages": list_digest,
-        "determinism": determinism(fitted.facts),
+        **files_of(artifact),
+        "git.commit": commit(Path.cwd()),
     }
     summary = f"{len(task.train)} rows, {history.step} steps, last loss {last:.3f}"
     return Evidence(
@@ -97,8 +104,15 @@ def account(
         facts=facts,
         tables={**task.tables(), "label_audit": without_texts(audit), "alarms": history.alarms},
         summary=summary,
-        files=(list_file, keep(audit, ctx.folder / "label_audit.json"), *adapter),
+        files=(ctx.folder / PACKAGES, keep(audit, ctx.folder / "label_audit.json"), *adapter),
     )
+
+
+def _stopped_by(config: TorchConfig, fitted: Fitted) -> str:
+    """Why it did not go on: `last step`, `patience`, or an alarm."""
+    if fitted.history.step >= fitted.steps:
+        return "last step"
+    return stopped_by(fitted.history, config) or "patience"
 
 
 def describe(task: Task) -> str:
@@ -136,6 +150,9 @@ def _text(value: Any) -> str:
 
 
 def _same(designed: Any, used: Any) -> bool:
+    if isinstance(used, tuple):
+        words = designed.split(",") if isinstance(designed, str) else designed
+        return [str(word).strip() for word in words] == [str(word) for word in used]
     if isinstance(used, bool) or not isinstance(used, int | float):
         return _text(designed).replace(" ", "").lower() == _text(used).replace(" ", "").lower()
     try:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from registry.errors import BadConfig
-from registry.extension import Estimate, RunContext, Trained, TrainPlugin
-from registry.extension.discovery import read_config
+from registry.extension import Estimate, Evidence, Replayed, RunContext, Trained
+from registry.plugins.train.designed import DesignedTrain
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.start import StartConfig
@@ -24,7 +24,7 @@ OF_SCRATCH = (
 )
 
 
-class TorchTrain(TrainPlugin[C]):
+class TorchTrain(DesignedTrain[C]):
     """Builds a task, trains it, saves it, loads it again and gives account.
 
     The version's design gives the defaults of all options that it names.
@@ -34,9 +34,10 @@ class TorchTrain(TrainPlugin[C]):
         takes_base: Whether its options are those of `StartConfig`.
     """
 
-    evidence = "run.train"
     requires = ("safetensors", "tokenizers", "torch", "transformers")
     extra = "train"
+    distributed = True
+    repeats = ("loss", "gradient_norm", "learning_rate", "validation_loss")
     of_scratch: ClassVar[tuple[str, ...]] = OF_SCRATCH
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -69,7 +70,7 @@ class TorchTrain(TrainPlugin[C]):
 
         return estimate(self.name, sketch, config, device=device, rows=rows, processes=processes)
 
-    def run(self, ctx: RunContext, config: C) -> Trained:
+    def run(self, ctx: RunContext, config: C) -> Trained | Replayed:
         """Train; the same seed, data, options, base and threads give the same bytes.
 
         Raises:
@@ -83,23 +84,35 @@ class TorchTrain(TrainPlugin[C]):
         from transformers.utils import logging
 
         from registry.plugins.train.account import account
+        from registry.plugins.train.card import write_card
         from registry.plugins.train.engine.device import find_device, use_threads
+        from registry.plugins.train.engine.join import check_sizes
         from registry.plugins.train.engine.loop import fit
+        from registry.plugins.train.footprint import Meter
         from registry.plugins.train.parity import answers, parity
+        from registry.plugins.train.provenance import ran_on
         from registry.plugins.train.replay import loss_on
         from registry.plugins.train.tuning import tune
 
         logging.disable_progress_bar()
         logging.set_verbosity_error()
-        find_device(ctx.device)
+        meter = Meter(find_device(ctx.device), ctx.processes)
+        check_sizes(ctx.processes, config)
         use_threads(config.threads)
         task = self.build(ctx, config)
+        if self.replays(config) and not task.replayed:
+            raise BadConfig(f"replay_share does nothing here: {self.name} replays no rows")
         tuned = tune(ctx, config, task)
         before = loss_on(ctx, task, task.remembered) if task.remembered else None
         ctx.log(f"{len(task.train)} rows to learn from, {len(task.validation)} to judge by")
         ctx.check_cancelled()
         fitted = fit(ctx, task, config)
+        if ctx.stop_after:
+            return Replayed(facts=ran_on(ctx.folder, fitted.facts))
         folder = ctx.output("artifact")
+        if ctx.rank:
+            # The whole model is with process 0, and so is the word on it.
+            return Trained(path=folder, evidence=Evidence())
         task.model.cpu()
         forgotten = {}
         if before is not None:
@@ -113,23 +126,25 @@ class TorchTrain(TrainPlugin[C]):
             config,
             task,
             fitted,
+            folder,
             tuned=tuned,
             adapter=adapter,
             measured={**parity(task, folder, ours), **forgotten},
             settled=self.of_scratch,
+            meter=meter,
             seconds=time.monotonic() - began,
         )
+        write_card(folder, ctx, config, evidence)
         return Trained(path=folder, evidence=evidence)
 
     def with_design(self, ctx: RunContext, config: C) -> C:
-        """The options, with the design's values wherever the run does not say otherwise."""
-        design = {k: v for k, v in ctx.model.design.items() if k in self.config_type.model_fields}
-        if ctx.base is not None:
-            for name in self.of_scratch:
-                design.pop(name, None)
-                if name in config.model_fields_set:
-                    raise BadConfig(f"{name} does nothing with a base: it is as {ctx.base.ref} has it")
-        config = cast("C", read_config(self, {**design, **config.model_dump(exclude_unset=True)}))
+        """The options, with the design's values wherever neither the run nor its base says otherwise."""
+        settled = self.of_scratch if ctx.base is not None else ()
+        for name in settled:
+            if name in config.model_fields_set:
+                assert ctx.base is not None
+                raise BadConfig(f"{name} does nothing with a base: it is as {ctx.base.ref} has it")
+        config = self.designed_options(ctx.model.design, config, without=settled)
         return config.beginning(ctx) if isinstance(config, StartConfig) else config
 
     def replays(self, config: C) -> bool:

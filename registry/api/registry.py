@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from registry.domain.references import Ref
 from registry.errors import BadDocument, BadInput, RunFailed
 from registry.storage import find
 from registry.storage.artifacts import ArtifactStore
-from registry.storage.database import Database
+from registry.storage.database import Database, lock_timeout
 from registry.storage.home import Home
 from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables.base import now
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from registry.api.people import PeopleApi
     from registry.api.risks import RisksApi, TiersApi
     from registry.api.waivers import WaiversApi
+    from registry.domain.replays import Replay
     from registry.policy import GateBinding, GatePolicy
     from registry.reports.facts import ReportFacts
     from registry.usecases.aliases import AliasView
@@ -67,18 +68,6 @@ def default_actor() -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", name).strip("-._") or "unknown"
 
 
-def _lock_timeout() -> float:
-    """Seconds of `$PHASEGATE_LOCK_TIMEOUT`, 20 unless set."""
-    text = os.environ.get("PHASEGATE_LOCK_TIMEOUT") or "20"
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 86_400:
-        raise BadInput(f"PHASEGATE_LOCK_TIMEOUT is {text!r}", hint="give it seconds, up to a day")
-    return seconds
-
-
 class Registry:
     """An open registry, acting for one actor.
 
@@ -97,7 +86,7 @@ class Registry:
         self.actor = check_name(actor, "the actor's name")
         self._opened = Opened(
             home=home,
-            database=Database(home.database, lock_timeout=_lock_timeout()),
+            database=Database(home.database, lock_timeout=lock_timeout()),
             store=ArtifactStore(home.artifacts, home.cache),
             actor=self.actor,
         )
@@ -437,6 +426,12 @@ class Registry:
             options=options,
         )
 
+    def manifest(
+        self, plugin: str, *, config: Mapping[str, Any] | None = None, options: RunOptions | None = None
+    ) -> str:
+        """The YAML that a run with these options would have Kubernetes apply; starts nothing."""
+        return usecases.runs.write_manifest(self.home, plugin, config=config, options=options)
+
     def follow(self, run: int) -> Iterator[dict[str, Any]]:
         """A run's events as they come, until it has ended."""
         return usecases.follow.follow_run(self._opened.database, self.home, run)
@@ -481,6 +476,45 @@ class Registry:
     def resume(self, number: int) -> None:
         """Start a lost run again, from its last verified checkpoint."""
         usecases.recovery.resume_run(self._opened.database, self.home, self.actor, number)
+
+    def replay(
+        self, number: int, steps: int = 10, *, hear: Callable[[dict[str, Any]], None] | None = None
+    ) -> Replay:
+        """Do the first steps of a training again, and compare its numbers with those recorded.
+
+        Evidence of kind `run.replay`, whatever came of it. `hear` is told every event as it comes.
+        """
+        return usecases.replay.replay_run(
+            self._opened.database, self._opened.store, self.home, self.actor, number, steps, hear=hear
+        )
+
+    def curves(self, number: int) -> dict[str, list[tuple[int, float]]]:
+        """A run's live metrics by name: (step, value) in order."""
+        with self._opened.read() as session:
+            find.run(session, number)
+            return usecases.look_runs.curves(session, number)
+
+    def export_run(
+        self, number: int, *, tensorboard: Path | None = None, csv: Path | None = None
+    ) -> list[Path]:
+        """Write a run's live metrics as TensorBoard's files in `tensorboard/run-N`, or as CSV; returns where.
+
+        Raises:
+            BadInput: It has recorded no metrics, or a file cannot be written.
+            MissingExtra: TensorBoard's package is not installed.
+        """
+        run, curves = self.run_of(number), self.curves(number)
+        if not curves:
+            raise BadInput(f"run {number} has recorded no metrics")
+        written = []
+        if csv is not None:
+            usecases.export_run.write_csv(curves, csv)
+            written.append(csv)
+        if tensorboard is not None:
+            folder = tensorboard / f"run-{number}"
+            usecases.export_run.write_events(curves, folder, run.started_at or run.created_at)
+            written.append(folder)
+        return written
 
     def recover(self) -> list[int]:
         """Take care of runs that nobody looks after any more; returns which."""

@@ -32,6 +32,13 @@ def plugin_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     ]
 
 
+def engine_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Engines that run a plugin."""
+    from registry.runner.launchers.find import LAUNCHERS
+
+    return [name for name in LAUNCHERS if name.startswith(incomplete)]
+
+
 def version_refs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Model versions of the registry in reach, by number and by alias."""
 

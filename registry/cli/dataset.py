@@ -23,8 +23,9 @@ def dataset() -> None:
     )
 )
 @click.argument("name")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE|FOLDER", type=click.Path(path_type=Path))
 @click.option("--text", default="", help="The column that a model reads ['text' if there is one].")
+@click.option("--image", default="", help="The column of pictures that it reads ['image' if there is one].")
 @click.option("--label", default="", help="The column that it learns ['label' if there is one].")
 @click.option("--sensitive", multiple=True, help="A column that names a group of people; repeatable.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Of a text file.")
@@ -39,6 +40,7 @@ def add(
     name: str,
     file: Path,
     text: str,
+    image: str,
     label: str,
     sensitive: tuple[str, ...],
     encoding: str,
@@ -46,11 +48,16 @@ def add(
     licence: str,
     note: str,
 ) -> None:
-    """Store FILE (.csv, .tsv, .jsonl, .parquet) as the next version of dataset NAME."""
+    """Store a file or a folder of pictures as the next version of dataset NAME.
+
+    A file is a table: .csv, .tsv, .jsonl or .parquet. A folder has a folder of PNG or JPEG files per class,
+    or such files and an annotations.jsonl that says what is where in them.
+    """
     made = shell.registry().add_dataset(
         name,
         file,
         text=text,
+        image=image,
         label=label,
         sensitive=sensitive,
         encoding=encoding,

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -38,7 +39,7 @@ def watch(registry: Registry, number: int, *, quiet: bool) -> RunView:
     run = registry.run_of(number)
     if not quiet:
         click.echo(f"Run {number}: {run.plugin} on {run.about}")
-    with _screen(run.plugin, quiet) as screen:
+    with screen_for(run.plugin, quiet=quiet) as screen:
         try:
             _show(registry.follow(number), screen)
         except KeyboardInterrupt:
@@ -58,15 +59,23 @@ def watch(registry: Registry, number: int, *, quiet: bool) -> RunView:
 
 def _show(events: Iterator[dict[str, Any]], screen: Screen) -> None:
     for event in events:
-        match event:
-            case {"type": "progress", "done": float(done) | int(done), "total": float(total) | int(total)}:
-                screen.progress(done, total, legible(str(event.get("message", ""))))
-            case {"type": "log", "text": str(text)}:
-                screen.line(legible(text))
+        show(event, screen)
+
+
+def show(event: dict[str, Any], screen: Screen) -> None:
+    """Put an event of a run on the screen, if it is for people."""
+    match event:
+        case {"type": "metric", "name": "validation_loss", "value": float(value), "step": int(step)}:
+            screen.line(f"validation loss {value:.4f} at step {step}")
+        case {"type": "progress", "done": float(done) | int(done), "total": float(total) | int(total)}:
+            screen.progress(done, total, legible(str(event.get("message", ""))))
+        case {"type": "log", "text": str(text)}:
+            screen.line(legible(text))
 
 
 @contextmanager
-def _screen(plugin: str, quiet: bool) -> Iterator[Screen]:
+def screen_for(plugin: str, *, quiet: bool) -> Iterator[Screen]:
+    """Where a plugin's progress is shown: a bar at a terminal, lines in a pipe, nowhere if it is quiet."""
     if quiet:
         yield _Silent()
     elif not sys.stdout.isatty():
@@ -107,13 +116,24 @@ class _Plain:
 
     def __init__(self) -> None:
         self._said = 0.0
+        self._first: tuple[float, float] | None = None
 
     def progress(self, done: float, total: float, message: str) -> None:
-        if time.monotonic() - self._said < _EVERY and done < total:
+        now = time.monotonic()
+        self._first = self._first or (now, done)
+        if now - self._said < _EVERY and done < total:
             return
-        self._said = time.monotonic()
+        self._said = now
         share = f"{done / total:4.0%}" if total else ""
-        click.echo(f"  {share} {message}".rstrip())
+        click.echo("  " + ", ".join(filter(None, (share, message, self._left(now, done, total)))))
+
+    def _left(self, now: float, done: float, total: float) -> str:
+        """How long the rest takes if it goes on as since the first word; nothing at the end."""
+        assert self._first is not None
+        began, had = self._first
+        if not had < done < total:
+            return ""
+        return f"{timedelta(seconds=round((total - done) * (now - began) / (done - had)))} left"
 
     def line(self, text: str) -> None:
         click.echo(f"  {text}")

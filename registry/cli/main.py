@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "dataset": ("registry.cli.dataset:dataset", "Datasets and their versions."),
     "model": ("registry.cli.model:model", "Models: plan versions, name their data, look at them."),
     "run": ("registry.cli.run:run", "Run a plugin on dataset or model versions."),
-    "runs": ("registry.cli.runs:runs", "Runs: list, show, logs, cancel, resume."),
+    "runs": ("registry.cli.runs:runs", "Runs: list, show, logs, cancel, resume, replay, export."),
     "gate": ("registry.cli.gate:gate", "Gates: what is missing for a stage, and what supplies it."),
     "promote": ("registry.cli.gate:promote", "Move a version to a stage, if its gate agrees."),
     "approve": ("registry.cli.approve:approve", "Say yes to a version's step."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli.completion import any_refs, plugin_names
+from registry.cli.completion import any_refs, engine_names, plugin_names
 from registry.cli.render import facts
 from registry.cli.shell import Shell, example, pairs, with_shell
 from registry.domain.digests import short
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         "phasegate run train-classifier reviews/1 --set epochs=4 --set learning_rate=0.001",
         "phasegate run train-classifier reviews/2 --base reviews/1 --set freeze=embeddings",
         "phasegate run bias loans/1 --data test=loans-test/2 --detach",
+        "phasegate run train-classifier reviews/1 --engine torchrun --processes 2",
+        "phasegate run train-classifier reviews/1 --engine slurm --engine-set partition=gpu",
     )
 )
 @click.argument("plugin", shell_complete=plugin_names)
@@ -37,7 +39,23 @@ if TYPE_CHECKING:
     "--set", "values", multiple=True, metavar="KEY=VALUE", help="An option of the plugin; repeatable."
 )
 @click.option("--config", type=click.Path(path_type=Path), help="Options of the plugin, as a YAML file.")
-@click.option("--engine", default="local", show_default=True, help="Where it runs.")
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    shell_complete=engine_names,
+    help="What starts its processes: local, torchrun, ray, slurm or kubernetes.",
+)
+@click.option("--processes", type=int, default=1, show_default=True, help="How many work together.")
+@click.option("--engine-set", multiple=True, metavar="KEY=VALUE", help="An option of the engine; repeatable.")
+@click.option(
+    "--engine-config", type=click.Path(path_type=Path), help="Options of the engine, as a YAML file."
+)
+@click.option(
+    "--manifest",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="With --engine kubernetes: write the Job here (- for standard output), and start nothing.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, or a torch device such as cuda:0.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="For every random choice."
@@ -67,6 +85,10 @@ def run(
     values: tuple[str, ...],
     config: Path | None,
     engine: str,
+    processes: int,
+    engine_set: tuple[str, ...],
+    engine_config: Path | None,
+    manifest: Path | None,
     device: str,
     seed: int,
     timeout: float,
@@ -79,8 +101,19 @@ def run(
 
     registry = shell.registry()
     given = pairs(data, "ROLE=DATASET/N")
-    options = RunOptions(engine=engine, seed=seed, device=device, max_seconds=timeout, max_bytes=quota)
+    options = RunOptions(
+        engine=engine,
+        processes=processes,
+        engine_options={**_read(engine_config), **pairs(engine_set, "KEY=VALUE")},
+        seed=seed,
+        device=device,
+        max_seconds=timeout,
+        max_bytes=quota,
+    )
     settings = {**_read(config), **_typed(plugin, pairs(values, "KEY=VALUE"))}
+    if manifest is not None:
+        _write(manifest, registry.manifest(plugin, config=settings, options=options))
+        return
     answers = []
     for ref in refs:
         number = registry.start(plugin, ref, data=given, config=settings, base=base, options=options)
@@ -104,6 +137,16 @@ def _say(registry: Registry, number: int) -> None:
         judged = "" if found.status == "complete" else f" ({found.status}: {found.reason})"
         click.echo(f"  evidence {found.kind} about {short(found.subject)}{judged}")
         click.echo(f"  {found.summary}")
+
+
+def _write(path: Path, text: str) -> None:
+    from registry.errors import BadInput
+
+    try:
+        with click.open_file(str(path), "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as cause:
+        raise BadInput(f"{path} cannot be written: {cause.strerror}") from cause
 
 
 def _read(path: Path | None) -> dict[str, Any]:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from registry.cli.render import facts, legible, table
+from registry.cli.runs_again import replay
+from registry.cli.runs_curves import export, glance
 from registry.cli.shell import COUNT, NUMBER, Shell, example, with_shell
 from registry.errors import BadInput
+
+if TYPE_CHECKING:
+    from registry.usecases.views import RunView
 
 _TAIL = 256 << 10
 
 
 @click.group()
 def runs() -> None:
-    """Runs: list, show, logs, cancel, resume."""
+    """Runs: list, show, logs, cancel, resume, replay, export."""
 
 
 @runs.command("list", epilog=example("phasegate runs list --about loans/1"))
@@ -50,6 +56,7 @@ def show(shell: Shell, run: int) -> None:
     registry = shell.registry()
     registry.recover()
     found = registry.run_of(run)
+    curves = registry.curves(run)
 
     def say() -> None:
         facts(
@@ -61,15 +68,18 @@ def show(shell: Shell, run: int) -> None:
                 "why": found.reason,
                 "config": found.config or "defaults",
                 "seed": found.seed,
+                "engine": _engine(found),
                 "inputs": found.inputs,
                 "made": found.outputs,
-                "last metrics": found.metrics,
                 "queued": f"{found.created_at:%Y-%m-%d %H:%M:%S} by {found.created_by}",
                 "seconds": found.seconds,
                 "python": found.environment["python"],
                 "packages": found.environment["packages"],
             }
         )
+        if curves:
+            click.echo()
+            table(["metric", "points", "first", "lowest", "highest", "last", "curve"], glance(curves))
 
     shell.answer(found, say)
 
@@ -118,6 +128,12 @@ def resume(shell: Shell, run: int) -> None:
     shell.answer(ended, lambda: click.echo(f"Run {run} ({ended.plugin}) succeeded."))
 
 
+def _engine(run: RunView) -> str:
+    """`torchrun, 2 processes, restarts=1`."""
+    several = [f"{run.processes} processes"] if run.processes > 1 else []
+    return ", ".join([run.engine, *several, *(f"{key}={value}" for key, value in run.engine_options.items())])
+
+
 def _start(path: Path, whole: bool) -> int:
     size = path.stat().st_size if path.exists() else 0
     if whole or size <= _TAIL:
@@ -136,3 +152,7 @@ def _print_from(path: Path, offset: int) -> int:
         end = stream.tell()
     click.echo(legible(text.replace("\r\n", "\n").replace("\r", "\n")), nl=False)
     return end
+
+
+for command in (replay, export):
+    runs.add_command(command)

@@ -116,6 +116,9 @@ class RunQueued(Event):
     config: Mapping[str, Any]
     seed: int
     criteria_digest: str
+    engine: str
+    processes: int
+    engine_options: Mapping[str, Any]
     base: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -130,6 +133,21 @@ class RunEnded(Event):
     reason: str
     outputs: Mapping[str, str]
     metrics_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunReplayed(Event):
+    """The first steps of a run were done again, and its numbers compared with those recorded.
+
+    Attributes:
+        repeats: Whether they came again as exactly as the run claims.
+        max_difference: Largest relative difference of a number.
+    """
+
+    steps: int
+    verdict: str
+    repeats: bool
+    max_difference: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,16 @@ from registry.extension.estimates import Estimate
 from registry.extension.inputs import DatasetInput, DeploymentInput, EvidenceInput, ModelInput, OriginInput
 from registry.extension.parts import Part, PartEnd
 from registry.extension.predictor import Predictor
-from registry.extension.results import DatasetDraft, Deployed, Designed, Evidence, Prepared, Retired, Trained
+from registry.extension.results import (
+    DatasetDraft,
+    Deployed,
+    Designed,
+    Evidence,
+    Prepared,
+    Replayed,
+    Retired,
+    Trained,
+)
 
 __all__ = [
     "CheckPlugin",
@@ -42,6 +51,7 @@ __all__ = [
     "Predictor",
     "PreparePlugin",
     "Prepared",
+    "Replayed",
     "RetirePlugin",
     "Retired",
     "RunContext",

@@ -15,7 +15,15 @@ from pydantic import BaseModel, ConfigDict
 from registry.extension.context import RunContext
 from registry.extension.estimates import Estimate
 from registry.extension.inputs import DeploymentInput
-from registry.extension.results import Deployed, Designed, Evidence, Prepared, Retired, Trained
+from registry.extension.results import (
+    Deployed,
+    Designed,
+    Evidence,
+    Prepared,
+    Replayed,
+    Retired,
+    Trained,
+)
 
 GROUP = "phasegate.plugins"
 
@@ -46,6 +54,10 @@ class Plugin(ABC, Generic[C]):
         reads_evidence: Kinds of current evidence about the subject that it wants to see.
         requires: Importable modules that `run` needs.
         extra: The extra that installs them: `pip install 'phasegate[EXTRA]'`.
+        repeats: Live metrics that the same run, done again, gives again at the same steps. Who names some
+            stops after `ctx.stop_after` steps, returns `Replayed`, and says in the fact `determinism` of
+            its evidence how exactly they come again: `bitwise`, `same machine` or `statistical`.
+        distributed: Whether several processes can run it together: `ctx.rank` of `ctx.processes`.
         valid_days: How long its evidence counts; None for as long as the digest lives.
         in_parts: Whether its work is done by parts (`RunContext.start_part`): then they run on the engine
             that was asked for, and the run itself is one process here.
@@ -63,6 +75,8 @@ class Plugin(ABC, Generic[C]):
     reads_evidence: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
+    repeats: ClassVar[tuple[str, ...]] = ()
+    distributed: ClassVar[bool] = False
     valid_days: ClassVar[int | None] = None
     in_parts: ClassVar[bool] = False
     config_type: ClassVar[type[PluginConfig]] = PluginConfig
@@ -115,7 +129,7 @@ class TrainPlugin(Plugin[C]):
         return False
 
     @abstractmethod
-    def run(self, ctx: RunContext, config: C) -> Trained: ...
+    def run(self, ctx: RunContext, config: C) -> Trained | Replayed: ...
 
     def estimate(self, config: C, *, device: str, rows: int, processes: int) -> Estimate | None:
         """What such a training would take; None if this plugin cannot say.

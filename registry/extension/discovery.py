@@ -6,15 +6,17 @@ import importlib.util
 import re
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadInput, MissingExtra, NotFound
 from registry.extension.contract import GROUP, DeployPlugin, Plugin, PluginConfig
 
 AnyPlugin = Plugin[Any]
+
+M = TypeVar("M", bound=BaseModel)
 
 # What may stand after the dot of a kind of evidence.
 _WORDS = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -97,20 +99,36 @@ def read_config(plugin: AnyPlugin, values: dict[str, Any]) -> PluginConfig:
     Raises:
         BadConfig: A misspelt key (with the nearest name) or a value of the wrong type.
     """
-    fields = plugin.config_type.model_fields
+    name = plugin.name
+    return read_values(f"plugin {name!r}", plugin.config_type, values, hint=f"phasegate plugin show {name}")
+
+
+def read_values(what: str, model: type[M], values: dict[str, Any], *, hint: str) -> M:
+    """Check options against the model that describes them.
+
+    Args:
+        what: Whose options they are, in words.
+        model: Their names and types.
+        values: As they were given.
+        hint: What tells which there are.
+
+    Raises:
+        BadConfig: A misspelt name (with the nearest one) or a value that cannot be.
+    """
+    fields = model.model_fields
     for key in values:
         if key not in fields:
-            hint = did_you_mean(key, fields) or "it has no options"
-            raise BadConfig(f"plugin {plugin.name!r} has no option {key!r}", hint=hint)
+            raise BadConfig(
+                f"{what} has no option {key!r}", hint=did_you_mean(key, fields) or "it has no options"
+            )
     try:
-        return plugin.config_type.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "config"
         problem = first["msg"].removeprefix("Value error, ")
         raise BadConfig(
-            f"plugin {plugin.name!r}, option {name!r}: {problem} (got {first.get('input')!r})",
-            hint=f"phasegate plugin show {plugin.name}",
+            f"{what}, option {name!r}: {problem} (got {first.get('input')!r})", hint=hint
         ) from error
 
 

@@ -14,3 +14,6 @@ def _split(value: Any) -> Any:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 """Several names: a list, or one text with commas between them."""
+
+Numbers = Annotated[tuple[int, ...], BeforeValidator(_split)]
+"""Several whole numbers: a list, or one text with commas between them."""

@@ -99,6 +99,17 @@ class Trained(_Result):
     evidence: Evidence
 
 
+class Replayed(_Result):
+    """What a run returns that was told to stop after some steps (`ctx.stop_after`): it made nothing.
+
+    Attributes:
+        facts: What it ran on, by the names that evidence of such a run has.
+    """
+
+    kind: Literal["replayed"] = "replayed"
+    facts: dict[str, str] = {}
+
+
 class Checked(_Result):
     """Evidence alone; what check, evaluate and monitor plugins' `Evidence` is carried in."""
 

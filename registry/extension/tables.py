@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadTable
-from registry.extension.inputs import DatasetInput
+from registry.extension.inputs import ColumnRoles, DatasetInput
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,6 +22,8 @@ MISSING = "(missing)"
 
 TextKind = Literal["text", "words", "messages"]
 """What a text column may hold: strings, lists of words, or lists of chat messages (`role`, `content`)."""
+
+ANY_TEXT: tuple[TextKind, ...] = ("text", "words", "messages")
 
 _IN_WORDS = {
     "text": "text",
@@ -48,6 +51,7 @@ def read_rows(data: DatasetInput, text: Sequence[TextKind] = ("text",)) -> pa.Ta
     roles = data.columns
     for role, name in [
         ("text", roles.text),
+        ("image", roles.image),
         ("label", roles.label),
         *(("sensitive", n) for n in roles.sensitive),
     ]:
@@ -93,6 +97,25 @@ def text_columns(table: pa.Table) -> list[str]:
     return [field.name for field in table.schema if kind_of_text(field.type) == "text"]
 
 
+def readable_columns(table: pa.Table) -> list[str]:
+    """Names of the columns that hold text of any kind, in order, of a table as `read_rows` gives it."""
+    return [field.name for field in table.schema if kind_of_text(field.type)]
+
+
+def texts_of(column: pa.ChunkedArray) -> list[str | None]:
+    """Each row's text, whatever kind it is: words with blanks between them, messages line by line."""
+    values = column.to_pylist()
+    match kind_of_text(column.type):
+        case "words":
+            return [None if words is None else " ".join(word or "" for word in words) for words in values]
+        case "messages":
+            return [
+                None if row is None else "\n".join(message["content"] or "" for message in row if message)
+                for row in values
+            ]
+    return list(values)
+
+
 def check_columns(data: DatasetInput, columns: Sequence[str]) -> None:
     """Refuse columns that the dataset does not have.
 
@@ -119,6 +142,23 @@ def text_key(text: str) -> str:
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     return _NO_WORD.sub("", folded) or folded.strip()
+
+
+def row_keys(table: pa.Table, roles: ColumnRoles) -> list[str | None]:
+    """What makes a row the same as another to a model, which must not learn one and be judged by the other.
+
+    The text without case, space and punctuation (`text_key`); of pictures the file's digest; of a table
+    without either the values of all columns but the label. None where there is no text or picture.
+    """
+    if roles.text:
+        return [None if text is None else text_key(text) for text in texts_of(table[roles.text])]
+    if roles.image:
+        return [
+            None if data is None else hashlib.sha256(data).hexdigest()
+            for data in table[roles.image].to_pylist()
+        ]
+    names = [name for name in table.column_names if name != roles.label]
+    return [repr(values) for values in zip(*(table[name].to_pylist() for name in names), strict=True)]
 
 
 def _plain(type: pa.DataType) -> pa.DataType:

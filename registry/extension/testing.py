@@ -40,7 +40,7 @@ def dataset_input(
     parents: tuple[OriginInput, ...] = (),
     **columns: Any,
 ) -> DatasetInput:
-    """Lay a table out as a dataset version; keywords name columns: `text=`, `label=`, `sensitive=`."""
+    """Lay a table out as a dataset version; keywords name columns, such as `text=`, `sensitive=`."""
     import pyarrow.parquet as pq
 
     from registry.domain.digests import digest_of

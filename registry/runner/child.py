@@ -1,90 +1,36 @@
-"""The plugin's own process: `python -m registry.runner.child FOLDER`. No database in reach."""
+"""A run's first process: `python -m registry.runner.child FOLDER`.
+
+It runs the others, or the plugin itself.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import sys
-import traceback
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from registry.errors import BadConfig, Cancelled, Preempted, RegistryError
-from registry.extension.context import RunContext
-from registry.extension.discovery import load_plugin, read_config
-from registry.extension.results import Checked, Deployed, Designed, Evidence, Prepared, Retired, Trained
+from registry.errors import RegistryError
 from registry.runner.folder import Ended, RunFolder
-from registry.runner.launcher import GO
-from registry.runner.parts import start_part
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-_RETURNS: dict[str, type] = {
-    "prepare": Prepared,
-    "design": Designed,
-    "train": Trained,
-    "check": Evidence,
-    "evaluate": Evidence,
-    "deploy": Deployed,
-    "monitor": Evidence,
-    "retire": Retired,
-}
+from registry.runner.launchers.find import find_launcher
+from registry.runner.starting import GO
+from registry.runner.telling import tell
 
 
 def main(path: str) -> int:
-    """Run the plugin that a folder's spec names; leave `result.json` and `exit.json` behind."""
+    """Run a folder's plugin by the engine that its ticket names; its end is left in the folder."""
     if sys.stdin.buffer.readline() != GO:
         return 3
     folder = RunFolder(Path(path))
+    ticket = folder.ticket
     try:
-        _run(folder)
-        ended = Ended("succeeded")
-    except (Cancelled, Preempted, KeyboardInterrupt):
-        if not folder.cancel_asked:
-            # It is the machine that goes down, or the supervisor's doing: this is no word of ours.
-            return 128 + signal.SIGTERM
-        ended = Ended("cancelled", "cancelled on request")
+        engine = find_launcher(ticket.engine)
+        return engine.run(folder, folder.spec.processes, engine.read_options(ticket.engine_options))
     except RegistryError as error:
-        traceback.print_exc()
-        ended = Ended("failed", error.message, error.hint)
-    except ValidationError as error:
-        traceback.print_exc()
-        ended = Ended("failed", "; ".join(map(_problem, error.errors())))
+        tell()
+        folder.leave_word(Ended("failed", error.message, error.hint))
     except Exception as error:
-        traceback.print_exc()
-        ended = Ended("failed", f"{type(error).__name__}: {error}")
-    if ended.state != "succeeded" or not int(os.environ.get("RANK", "0")):
-        folder.write_ended(ended)
-    return 0 if ended.state == "succeeded" else 3
-
-
-def _run(folder: RunFolder) -> None:
-    spec = folder.spec
-    plugin = load_plugin(spec.plugin)
-    with contextlib.closing(RunContext(spec, folder.path, partial(start_part, folder))) as ctx:
-        signal.signal(signal.SIGTERM, lambda number, frame: ctx.on_signal())
-        result: Any = plugin.run(ctx, read_config(plugin, spec.config))
-    # What it made, a running server maybe, must be told of: from here on the run ends as it is.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    expected = _RETURNS[plugin.kind]
-    if not isinstance(result, expected):
-        raise BadConfig(f"plugin {spec.plugin!r} returned {type(result).__name__}, not {expected.__name__}")
-    if ctx.rank:
-        return  # the run has one result, that of its first process
-    if isinstance(result, Evidence):
-        result = Checked(evidence=result)
-    folder.write_result(result.model_dump(mode="json"))
-
-
-def _problem(found: ErrorDetails) -> str:
-    """What is wrong with a result, and where in it."""
-    where = ".".join(map(str, found["loc"]))
-    return f"{where}: {found['msg'].removeprefix('Value error, ')}" if where else found["msg"]
+        tell()
+        folder.leave_word(Ended("failed", f"engine {ticket.engine!r}: {type(error).__name__}: {error}"))
+    return 3
 
 
 if __name__ == "__main__":

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from registry.extension.context import CANCEL, CHECKPOINTS, EVENTS
 from registry.extension.inputs import RunSpec
-from registry.files import write_atomically
+from registry.files import sync_folder, write_atomically
 from registry.runner.processes import ProcessId
 
 
@@ -27,9 +28,12 @@ class Ticket:
         max_seconds: Longest time that the plugin may run, 0 for no limit.
         max_bytes: Most that its folder may hold.
         resume: Start the plugin again if it is not alive and has not ended.
+        engine: What runs its processes, ...
+        engine_options: ... and how, as its user said.
         evidence: Kind of evidence that the plugin makes.
         valid_days: How long that evidence counts.
-        parts: The engine that runs its parts, if it has any.
+        parts: The engine that runs its parts, if it has any, ...
+        parts_options: ... and that engine's options.
     """
 
     run: int
@@ -41,13 +45,20 @@ class Ticket:
     artifacts: str
     max_seconds: float
     max_bytes: int
+    engine_options: dict[str, Any] = field(default_factory=dict)
     resume: bool = False
     parts: str = "local"
+    parts_options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a plugin's process ended."""
+    """How a plugin's processes ended.
+
+    Attributes:
+        state: One of a run's last states; or `preempted`: its work is saved, it wants to go on;
+            or `died`: one of several processes was killed, it may go on from a checkpoint.
+    """
 
     state: str
     reason: str = ""
@@ -100,11 +111,38 @@ class RunFolder:
         return Ended(**found) if found else None
 
     def write_ended(self, ended: Ended) -> None:
+        """The supervisor's word, whatever was said before."""
         write_atomically(self.path / "exit.json", json.dumps(asdict(ended)).encode())
 
+    def leave_word(self, ended: Ended) -> None:
+        """Say how it ended, unless another process has said so already: the first word stands."""
+        whole = self.path / f".exit-{secrets.token_hex(4)}"
+        write_atomically(whole, json.dumps(asdict(ended)).encode())
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.link(whole, self.path / "exit.json")
+                sync_folder(self.path)
+        finally:
+            whole.unlink(missing_ok=True)
+
     def take_back_word(self) -> None:
-        """It goes on after all."""
+        """The run goes on."""
         (self.path / "exit.json").unlink(missing_ok=True)
+
+    def write_fault(self, rank: int, ended: Ended) -> None:
+        """What went wrong in one of several processes, maybe because another one died."""
+        write_atomically(self.path / f"fault-{rank}.json", json.dumps(asdict(ended)).encode())
+
+    def forget_fault(self, rank: int) -> None:
+        (self.path / f"fault-{rank}.json").unlink(missing_ok=True)
+
+    def faults(self) -> list[tuple[float, Ended]]:
+        """What went wrong in single processes, the earliest first: seconds since the epoch, and the word."""
+        found = [
+            (path.stat().st_mtime, Ended(**json.loads(path.read_text("utf-8"))))
+            for path in self.path.glob("fault-*.json")
+        ]
+        return sorted(found, key=lambda pair: pair[0])
 
     @property
     def result(self) -> dict[str, Any]:
@@ -125,9 +163,21 @@ class RunFolder:
     def cancel_asked(self) -> bool:
         return (self.path / CANCEL).exists()
 
+    def ask_to_stop(self) -> None:
+        """Raise the flag for processes that no signal reaches: save your work and end."""
+        (self.path / "stop").touch()
+
+    def take_back_stop(self) -> None:
+        (self.path / "stop").unlink(missing_ok=True)
+
     @property
-    def has_checkpoint(self) -> bool:
-        return any((self.path / CHECKPOINTS).glob("*.json"))
+    def stop_asked(self) -> bool:
+        return (self.path / "stop").exists()
+
+    @property
+    def last_step(self) -> int:
+        """Of its newest checkpoint; -1 if it has none."""
+        return max((int(path.stem) for path in (self.path / CHECKPOINTS).glob("*.json")), default=-1)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Events that came since the last call; a line still being written waits for the next.

@@ -19,11 +19,13 @@ from registry.extension.inputs import RunSpec
 from registry.extension.parts import Part, PartEnd
 from registry.extension.results import AnyResult
 from registry.runner.folder import Ended, RunFolder
-from registry.runner.launcher import launcher
+from registry.runner.starting import start_child
 
 _RESULT: TypeAdapter[AnyResult] = TypeAdapter(AnyResult)
 _GRACE = 8.0
 _RESTARTS = 2
+# How a part ends that was stopped, and can go on.
+_STOPPED = ("cancelled", "preempted")
 
 
 def start_part(run: RunFolder, spec: RunSpec, path: Path) -> RunPart:
@@ -32,7 +34,7 @@ def start_part(run: RunFolder, spec: RunSpec, path: Path) -> RunPart:
     if not folder.prepared:
         shutil.rmtree(path, ignore_errors=True)
         ticket = run.ticket
-        folder.prepare(spec, replace(ticket, engine=ticket.parts))
+        folder.prepare(spec, replace(ticket, engine=ticket.parts, engine_options=ticket.parts_options))
     return RunPart(folder)
 
 
@@ -46,7 +48,7 @@ class RunPart(Part):
         self._stopping: float | None = None
         self._status: int | None = None
         ended = folder.ended
-        if ended is not None and ended.state == "cancelled":
+        if ended is not None and ended.state in _STOPPED:
             # It was stopped with its run, which goes on now.
             folder.take_back_word()
             folder.take_back_cancel()
@@ -61,12 +63,13 @@ class RunPart(Part):
             if self._stopping is not None and time.monotonic() > self._stopping:
                 self._end(signal.SIGKILL)
             return None
-        if ended is not None:
+        if ended is not None and (ended.state != "preempted" or self._stopping is not None):
             return self._told(ended)
         if self._stopping is not None:
             return PartEnd("cancelled", "it was stopped")
         self._restarts += 1
         if any((self.folder / CHECKPOINTS).glob("*.json")) and self._restarts <= _RESTARTS:
+            self._files.take_back_word()
             self._begin()
             return None
         how = f"killed by {signal.Signals(self._status).name}" if self._status else "gone without a word"
@@ -84,7 +87,7 @@ class RunPart(Part):
         self._end(signal.SIGTERM)
 
     def _begin(self) -> None:
-        launcher(self._files.ticket.engine).start(self._files)
+        start_child(self._files)
 
     @property
     def _alive(self) -> bool:

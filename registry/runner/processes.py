@@ -8,6 +8,12 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from registry.errors import RunFailed
+
+if TYPE_CHECKING:
+    import psutil
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +61,40 @@ class ProcessId:
             time.sleep(0.05)
         self._signal_group(signal.SIGKILL)
 
-    def end_orphans(self, variable: str, value: str) -> None:
-        """SIGKILL to what is left of the group of a process that is gone.
-
-        Its number alone no longer names the group, it may have been given again: only what
-        inherited `variable` with that value is ours.
-        """
-        import psutil
-
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, ProcessLookupError):
-                if os.getpgid(process.pid) == self.pid and process.environ().get(variable) == value:
-                    process.kill()
-
     def _signal_group(self, number: signal.Signals) -> None:
         # The group outlives its leader: workers of a killed leader are still reached.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def end_marked(variable: str, value: str, seconds: float = 30.0) -> None:
+    """SIGKILL to every process of this user that inherited `variable` with that value, but this one.
+
+    By what they inherited and not by their group: workers have sessions of their own, and the number
+    of a group whose leader is gone may have been given again. Returns when all are gone.
+
+    Raises:
+        RunFailed: One is still there after so many seconds.
+    """
+    import psutil
+
+    deadline = time.monotonic() + seconds
+    while found := [process for process in psutil.process_iter() if _carries(process, variable, value)]:
+        if time.monotonic() > deadline:
+            raise RunFailed(f"process {found[0].pid} of an earlier start cannot be ended")
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        time.sleep(0.05)  # not waited for: whose children they are must learn what ended them
+
+
+def _carries(process: psutil.Process, variable: str, value: str) -> bool:
+    import psutil
+
+    with contextlib.suppress(psutil.Error, OSError):
+        return (
+            process.pid != os.getpid()
+            and process.environ().get(variable) == value
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-import traceback
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -35,8 +34,10 @@ from registry.extension.results import (
     Retired,
     Trained,
 )
+from registry.files import disk_is_full
 from registry.runner.folder import Ended, RunFolder, Ticket
 from registry.runner.lease import beat
+from registry.runner.telling import tell
 from registry.storage import find
 from registry.storage.artifacts import ArtifactStore, Stored
 from registry.storage.database import Database
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 # What the columns of a metric hold, and the longest reason that is kept.
-_NAME, _STEP, _REASON = 100, 2**31 - 1, 2000
+_NAME, _STEP, _REASON = 100, 2**63 - 1, 2000
 
 _RESULT: TypeAdapter[AnyResult] = TypeAdapter(AnyResult)
 
@@ -100,12 +101,15 @@ def record_outcome(
             raise
         except Exception as error:
             # A plugin can return anything; whatever it trips over here, the run has failed and is over.
-            traceback.print_exc()
+            tell()
             known = isinstance(error, (RegistryError, OSError, ValidationError))
             reason = str(error) if known else f"{type(error).__name__}: {error}"
             if isinstance(result, Deployed):
                 reason += _take_down(result, folder)
             ended = Ended("failed", f"its result was not recorded: {reason}", getattr(error, "hint", ""))
+            if disk_is_full(error):
+                again = f"make room, then: phasegate runs resume {ticket.run}"
+                ended = Ended("lost", f"its disk is full, and {ended.reason}", again)
     return _record(database, store, folder, ticket, ended, None)
 
 

@@ -14,20 +14,23 @@ import signal
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from registry.errors import Conflict, DatabaseUnusable
+from registry.errors import Conflict, DatabaseUnusable, RunFailed
+from registry.files import disk_is_full
 from registry.runner.folder import Ended, RunFolder, Ticket
-from registry.runner.launcher import MARK, launcher
+from registry.runner.launchers.find import find_launcher
+from registry.runner.launchers.settling import signal_name
 from registry.runner.lease import lost_to_here, take_lease
 from registry.runner.processes import ProcessId
 from registry.runner.recording import record_metrics, record_outcome
+from registry.runner.starting import MARK, start_child
+from registry.runner.telling import tell
 from registry.storage.artifacts import ArtifactStore
-from registry.storage.database import Database
+from registry.storage.database import Database, lock_timeout
 from registry.storage.home import Home
 
 DATABASE = "PHASEGATE_SUPERVISED"
@@ -58,6 +61,8 @@ def start_supervisor(folder: RunFolder, token: int, database: str) -> ProcessId:
     The token is its own, not read from the folder: a slow starter must not take the next one's.
     """
     _started[:] = [process for process in _started if process.poll() is None]
+    # A run that another run's plugin asked for is no part of it.
+    inherited = {key: value for key, value in os.environ.items() if key != MARK}
     with (folder.path / "supervisor.txt").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "registry.runner.supervisor", str(folder.path), str(token)],
@@ -65,13 +70,16 @@ def start_supervisor(folder: RunFolder, token: int, database: str) -> ProcessId:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, DATABASE: database},
+            env={**inherited, DATABASE: database},
         )
     _started.append(process)
     return ProcessId.of(process.pid)
 
 
 _CANCELLED = Ended("cancelled", "cancelled on request")
+
+# Words after which a run goes on, if it can.
+_UNFINISHED = ("preempted", "died")
 
 
 class Supervisor:
@@ -83,7 +91,10 @@ class Supervisor:
         self.database = database
         home = Home.at(self.ticket.home, database=str(database.url), artifacts=self.ticket.artifacts)
         self.store = ArtifactStore(home.artifacts, home.cache)
+        self.engine = find_launcher(self.ticket.engine)
+        self._processes = folder.spec.processes
         self._restarts = 0
+        self._preempted_at = -1
         self._ours = True
         self._statuses: dict[int, int] = {}
         self._events: list[dict[str, Any]] = []
@@ -98,50 +109,82 @@ class Supervisor:
             ended = self._plugin_to_its_end()
         except Exception as error:
             # A run must not stay open because of a fault in here, or a machine that can start nothing.
-            traceback.print_exc()
-            ended = Ended("failed", f"its supervisor failed: {type(error).__name__}: {error}")
+            tell()
+            text = f"{type(error).__name__}: {error}"
+            ended = Ended("failed", f"its supervisor failed: {text}")
+            if disk_is_full(error):
+                hint = f"make room, then: phasegate runs resume {self.ticket.run}"
+                ended = Ended("lost", f"its disk is full: {text}", hint)
             if (child := self.folder.child) is not None and child.alive:
                 child.end_group(_GRACE)
+            with contextlib.suppress(Exception):
+                self.engine.clear(self.folder)
         if ended is None or not _patiently(self._beat):
             return None
         return _patiently(lambda: record_outcome(self.database, self.store, self.folder, self.ticket, ended))
 
     def _plugin_to_its_end(self) -> Ended | None:
         """How the plugin ended; None if the run was taken over meanwhile."""
-        child, started = self.folder.child, False
-        if child is not None and not child.alive:
-            child.end_orphans(MARK, str(self.folder.path))
-        while (ended := self.folder.ended) is None:
-            if child is None or not child.alive:
-                if self.folder.ended is not None:
-                    continue  # it left word just before it went
-                if self.folder.cancel_asked:
-                    return _CANCELLED
-                if child is not None and not self._may_start_again(started):
-                    return self._silent(child)
-                child, started = launcher(self.ticket.engine).start(self.folder), True
-            stopped = self._watch(child)
-            if not self._ours:
-                return None
-            if stopped is not None:
-                # It may have been done just before it was told to stop.
-                done = self.folder.ended
-                return done if done is not None and done.state == "succeeded" else self._insist(stopped)
-        if child is not None and child.alive:
-            self._watch(child)
-        return self._too_big() or ended if ended.state == "succeeded" else ended
+        child, adopted = self.folder.child, True
+        while True:
+            ended = None
+            if child is not None:
+                verdict = self._watch(child)
+                if not self._ours:
+                    return None
+                ended = self._settled(verdict)
+                # What is left of it must neither outlive the run nor write beside those that come next.
+                # What a plugin put into service, in one process, may.
+                if ended is None or ended.state != "succeeded" or self._processes > 1:
+                    ended = self._cleared(verdict)
+            if ended is not None and ended.state not in _UNFINISHED:
+                return self._too_big() or ended if ended.state == "succeeded" else ended
+            if self.folder.cancel_asked:
+                return _CANCELLED
+            if child is not None and not self._may_start_again(ended, adopted):
+                return self._silent(child, ended)
+            self.folder.take_back_word()
+            child, adopted = start_child(self.folder), False
 
-    def _may_start_again(self, started: bool) -> bool:
-        """After a silent death: once because a person asked, or from a checkpoint, a few times."""
-        if self.ticket.resume and not started:
+    def _cleared(self, verdict: Ended | None) -> Ended | None:
+        """How it ended, when nothing of it is left.
+
+        Raises:
+            RunFailed: Something is, and it cannot go on beside that.
+        """
+        try:
+            self.engine.clear(self.folder)
+        except RunFailed as cause:
+            ended = self._settled(verdict)
+            if ended is None or ended.state in _UNFINISHED:
+                raise
+            return replace(ended, reason=f"{ended.reason}; and what is left of it stays: {cause.message}")
+        return self._settled(verdict)
+
+    def _settled(self, verdict: Ended | None) -> Ended | None:
+        """How it ended: as we decided, unless it was done just before it was told to stop."""
+        ended = self.folder.ended
+        if verdict is None or (ended is not None and ended.state == "succeeded"):
+            return ended
+        return self._insist(verdict)
+
+    def _may_start_again(self, ended: Ended | None, adopted: bool) -> bool:
+        """Once because a person asked; whenever it was pre-empted; from a checkpoint after a death, twice."""
+        if self.ticket.resume and adopted:
+            return True
+        step = self.folder.last_step
+        if ended is not None and ended.state == "preempted" and step > self._preempted_at:
+            self._preempted_at = step
             return True
         self._restarts += 1
-        return self.folder.has_checkpoint and self._restarts <= _RESTARTS
+        return step >= 0 and self._restarts <= _RESTARTS
 
     def _watch(self, child: ProcessId) -> Ended | None:
         """Wait until the process and all that it started in its group is gone; a verdict if it was ended."""
         began = time.monotonic() - max(time.time() - child.started, 0.0)
         lingering = 0.0
+        if not child.alive:
+            return None
         while child.alive:
             if not self._keep_lease():
                 # Whoever took over on this host has adopted it; on another host nobody could.
@@ -163,7 +206,8 @@ class Supervisor:
 
     def _insist(self, verdict: Ended) -> Ended:
         """Leave the verdict in the folder: should this process die now, the next one says the same."""
-        self.folder.write_ended(verdict)
+        with contextlib.suppress(OSError):
+            self.folder.write_ended(verdict)
         return verdict
 
     def _verdict(self, seconds: float) -> Ended | None:
@@ -219,17 +263,18 @@ class Supervisor:
             time.sleep(_TICK)
         return self._statuses.get(child.pid)
 
-    def _silent(self, child: ProcessId) -> Ended:
-        """The verdict on a process that is gone and left no word."""
-        status = self._status(child)
+    def _silent(self, child: ProcessId, ended: Ended | None) -> Ended:
+        """The verdict on a process that is gone and left no word, or said that it died or was pre-empted."""
         hint = f"phasegate runs logs {self.ticket.run}"
+        if ended is not None:
+            return self._insist(replace(ended, state="failed", hint=hint))
+        status = self._status(child)
         if status is None:
             return Ended(
                 "lost", "its process is gone and left no word", f"phasegate runs resume {self.ticket.run}"
             )
         if os.WIFSIGNALED(status):
-            name = signal.Signals(os.WTERMSIG(status)).name
-            return Ended("failed", f"its process was killed by {name}", hint)
+            return Ended("failed", f"its process was killed by {signal_name(os.WTERMSIG(status))}", hint)
         return Ended("failed", f"its process ended with status {os.waitstatus_to_exitcode(status)}", hint)
 
 
@@ -250,7 +295,7 @@ def main(path: str, token: str) -> int:
     """Entry of the supervisor's process."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.environ.pop(MARK, None)  # its run is a part of none, whoever asked for it
-    database = Database(os.environ[DATABASE])
+    database = Database(os.environ[DATABASE], lock_timeout=lock_timeout())
     Supervisor(RunFolder(Path(path)), int(token), database).run()
     return 0
 

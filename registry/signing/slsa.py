@@ -15,6 +15,9 @@ from registry.signing.statements import digests, moment, uri
 
 PROVENANCE = "https://slsa.dev/provenance/v1"
 SUMMARY = "https://slsa.dev/verification_summary/v1"
+# Of a run's environment, what nobody typed; and of its files, what it was made of and not what it made.
+_INTERNAL = ("python", "platform", "device", "design")
+_MATERIALS = ("packages.txt",)
 _RUN = "https://phasegate.dev/run/v1"
 _PLUGIN = "https://phasegate.dev/plugin"
 _POLICY_SET = "https://phasegate.dev/policy-set/v1"
@@ -30,10 +33,14 @@ def provenance(
     seed: int,
     kind: str,
     engine: str,
+    processes: int,
+    engine_options: Mapping[str, Any],
     environment: Mapping[str, Any],
     criteria_digest: str,
     metrics_digest: str,
     inputs: Sequence[tuple[str, str, str]],
+    told: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
     started: datetime | None,
     finished: datetime | None,
 ) -> dict[str, Any]:
@@ -46,11 +53,15 @@ def provenance(
         config: Its options, as they were given.
         seed: For every random choice.
         kind: Of plugin.
-        engine: What ran it.
-        environment: Python, platform and versions of packages.
+        engine: What ran it, ...
+        processes: ... in how many processes, ...
+        engine_options: ... and with which options of its own.
+        environment: Python, platform, device, the design in force, and versions of packages.
         criteria_digest: The targets in force when it began; empty if there were none.
         metrics_digest: Of its live numbers.
         inputs: Role, reference and digest of each thing that it read.
+        told: Facts of the evidence that it made: what it really ran on, as it said.
+        files: Files that the evidence came with, by name; the list of all packages is one of a training.
         started: When its process began.
         finished: When its end was recorded.
     """
@@ -66,11 +77,19 @@ def provenance(
             "internalParameters": {
                 "kind": kind,
                 "engine": engine,
+                "processes": processes,
+                "engineOptions": dict(engine_options),
                 "criteria": criteria_digest,
-                **{key: environment[key] for key in ("python", "platform") if key in environment},
+                **{key: environment[key] for key in _INTERNAL if key in environment},
+                **({"environment": dict(told)} if told else {}),
             },
             "resolvedDependencies": [
-                {"name": role, "uri": uri(ref), **digests(digest)} for role, ref, digest in inputs
+                *({"name": role, "uri": uri(ref), **digests(digest)} for role, ref, digest in inputs),
+                *(
+                    {"name": name, **digests(digest)}
+                    for name, digest in sorted((files or {}).items())
+                    if name in _MATERIALS
+                ),
             ],
         },
         "runDetails": {
@@ -81,6 +100,11 @@ def provenance(
             "metadata": metadata,
             "byproducts": [
                 *byproducts,
+                *(
+                    {"name": name, **digests(digest)}
+                    for name, digest in sorted((files or {}).items())
+                    if name not in _MATERIALS
+                ),
                 {"name": "packages", **digests(digest_of(packages)), "annotations": packages},
             ],
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,22 @@ if TYPE_CHECKING:
 
 _WRITING = "phasegate_writing"
 _MIGRATING = int.from_bytes(b"phasegat")
+
+
+def lock_timeout() -> float:
+    """Seconds of `$PHASEGATE_LOCK_TIMEOUT`, 20 unless set.
+
+    Raises:
+        BadInput: It is no such number.
+    """
+    given = os.environ.get("PHASEGATE_LOCK_TIMEOUT") or "20"
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 86_400:
+        raise BadInput(f"PHASEGATE_LOCK_TIMEOUT is {given!r}", hint="give it seconds, up to a day")
+    return seconds
 
 
 class Database:

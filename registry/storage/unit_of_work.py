@@ -70,6 +70,7 @@ _HARMLESS = (
     "run-started",
     "run-taken-over",
     "run-ended",
+    "run-replayed",
     "actor-added",
 )
 _OVERTAKING = (

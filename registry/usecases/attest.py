@@ -94,6 +94,11 @@ def _approval(session: Session, row: Any, name: str) -> dict[str, Any]:
 
 def _run(session: Session, row: Any, name: str) -> dict[str, Any]:
     inputs = session.scalars(select(RunInput).where(RunInput.run_id == row.id).order_by(RunInput.role))
+    # Its own evidence comes first: a replay of it makes more.
+    told = session.scalar(
+        select(EvidenceRow).where(EvidenceRow.run_id == row.id).order_by(EvidenceRow.id).limit(1)
+    )
+    files = session.get(Artifact, told.files_digest) if told is not None and told.files_digest else None
     return slsa.provenance(
         run=row.id,
         plugin=row.plugin,
@@ -102,10 +107,14 @@ def _run(session: Session, row: Any, name: str) -> dict[str, Any]:
         seed=row.seed,
         kind=row.kind,
         engine=row.engine,
+        processes=row.processes,
+        engine_options=row.engine_options,
         environment=row.environment,
         criteria_digest=row.criteria_digest,
         metrics_digest=row.metrics_digest,
         inputs=[(each.role, each.ref, each.digest) for each in inputs],
+        told=told.facts if told is not None else None,
+        files=files.manifest if files is not None else None,
         started=row.started_at,
         finished=row.ended_at,
     )

@@ -11,6 +11,7 @@ from registry.errors import BadInput
 from registry.storage.artifacts import ArtifactStore
 from registry.storage.database import Database
 from registry.storage.home import Home
+from registry.storage.pictures import import_pictures
 from registry.storage.register import register_dataset
 from registry.storage.tables import DatasetVersion
 from registry.storage.tabular import import_table
@@ -25,6 +26,7 @@ def add_dataset(
     source: Path,
     *,
     text: str = "",
+    image: str = "",
     label: str = "",
     sensitive: Sequence[str] = (),
     encoding: str = "utf-8",
@@ -32,24 +34,29 @@ def add_dataset(
     licence: str = "",
     note: str = "",
 ) -> DatasetVersion:
-    """Read a file, store it, and record it as the next version of a dataset.
+    """Read a file, or a folder of pictures, store it, and record it as the next version of a dataset.
 
     Args:
         text: The column that a model reads; `text` if there is one of that name.
+        image: The column of pictures that a model reads; `image` if there is one of that name.
         label: The column that it learns; `label` if there is one of that name.
         sensitive: Columns that name a group of people.
         columns: Names for a CSV file without a header line.
 
     Raises:
-        BadTable: The file is no table; says where.
+        BadTable: The file is no table, or the folder not one of pictures; says where.
         BadInput: A column that is not there.
     """
     check_name(name, "the dataset's name")
     home.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.root, prefix=".adding-") as folder:
-        facts = import_table(source, Path(folder), encoding=encoding, columns=columns)
+        if source.is_dir():
+            facts = import_pictures(source, Path(folder))
+        else:
+            facts = import_table(source, Path(folder), encoding=encoding, columns=columns)
         roles = {
             "text": _column(text, "text", facts.schema, source),
+            "image": _column(image, "image", facts.schema, source),
             "label": _column(label, "label", facts.schema, source),
             "sensitive": [_column(column, "", facts.schema, source) for column in sensitive],
         }

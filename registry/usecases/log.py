@@ -199,6 +199,10 @@ _TELLERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "run-started": lambda e: "started" if e["token"] == 1 else f"started again (take {e['token']})",
     "run-taken-over": lambda e: f"its supervisor was gone; another took over (take {e['token']})",
     "run-ended": _ended,
+    "run-replayed": lambda e: (
+        f"its first {e['steps']} steps were done again: {e['verdict']}"
+        f"{'' if e['repeats'] else ', which is not what it claims'}"
+    ),
     "evidence-recorded": lambda e: f"{e['kind']} about {short(e['about'])}: {e['status']} (run {e['run']})",
     "artifact-produced": lambda e: f"artifact {short(e['artifact'])} (run {e['run']})",
     "stage-decided": _decided,

@@ -100,6 +100,8 @@ def _run(
         state=row.state,
         reason=row.reason,
         engine=row.engine,
+        processes=row.processes,
+        engine_options=row.engine_options,
         config=row.config,
         seed=row.seed,
         environment=row.environment,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 
 from sqlalchemy import select
 
 from registry.domain.events import RunEnded, RunTakenOver
-from registry.errors import BadInput, NotFound
+from registry.errors import BadInput, NotFound, RunFailed
 from registry.runner.folder import RunFolder
 from registry.runner.lease import OPEN, held, put_lease
 from registry.runner.processes import ProcessId
@@ -45,13 +46,19 @@ def resume_run(database: Database, home: Home, actor: str, number: int) -> None:
     Raises:
         NotFound: No such run, or its folder is not on this machine.
         BadInput: It is not lost, or never began.
+        RunFailed: Its disk is full still.
     """
     with database.read() as session:
         _check_lost(find.run(session, number))
     folder = open_folder(home, number)
     if not folder.prepared:
         raise BadInput(f"run {number} never began", hint="start it anew: phasegate run PLUGIN REF")
-    folder.take_back_cancel()
+    try:
+        folder.take_back_cancel()
+        folder.take_back_word()
+        folder.write_ticket(replace(folder.ticket, resume=True))
+    except OSError as cause:
+        raise RunFailed(f"run {number} cannot be resumed: {cause}", hint="phasegate doctor") from cause
     _take_over(database, folder, actor, number, resume=True)
 
 
@@ -107,7 +114,10 @@ def _take_over(database: Database, folder: RunFolder, actor: str, number: int, *
         token = run.token
         put_lease(work.session.connection(), number, token, ProcessId.of())
         work.record(RunTakenOver(f"run:{number}", token))
-    folder.write_ticket(replace(folder.ticket, token=token, resume=resume))
+    if not resume and folder.ticket.resume:
+        # It was asked for once. That a full disk keeps the old word is no harm: nobody else looks after it.
+        with contextlib.suppress(OSError):
+            folder.write_ticket(replace(folder.ticket, resume=False))
     hand_over(database, folder, number, token)
     return True
 

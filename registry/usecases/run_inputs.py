@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 from registry.domain.names import did_you_mean
 from registry.domain.references import Ref
 from registry.domain.targets import criteria_digest
-from registry.errors import BadConfig, BadInput, WrongStage
+from registry.errors import BadConfig, BadInput, IntegrityViolated, WrongStage
 from registry.extension.discovery import AnyPlugin
 from registry.extension.inputs import (
+    BaseInput,
     ColumnRoles,
     DatasetInput,
     DeploymentInput,
@@ -26,7 +27,17 @@ from registry.storage.artifacts import ArtifactStore
 from registry.storage.dossiers import as_json, find_descendants, targets_of
 from registry.storage.home import Home
 from registry.storage.lifecycles import current_lifecycle
-from registry.storage.tables import Artifact, DatasetVersion, Deployment, EvidenceRow, TransitionRow, Version
+from registry.storage.tables import (
+    Artifact,
+    DatasetVersion,
+    Deployment,
+    EvidenceRow,
+    Model,
+    Run,
+    RunInput,
+    TransitionRow,
+    Version,
+)
 from registry.storage.tables.base import now
 from registry.usecases.bases import ROLE, Base, resolve_base
 from registry.usecases.deployments import deployment_input
@@ -210,3 +221,42 @@ def _evidence(
 
 def _fetch(session: Session, store: ArtifactStore, digest: str) -> Path:
     return store.fetch(digest, session.get_one(Artifact, digest).manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedInputs:
+    """What a training read, laid out on disk again."""
+
+    model: ModelInput
+    data: dict[str, DatasetInput]
+    base: BaseInput | None
+
+
+def recorded_inputs(session: Session, store: ArtifactStore, run: Run) -> RecordedInputs:
+    """The data, the base and the design that a run on a version read, by their digests, verified.
+
+    Raises:
+        IntegrityViolated: Something is not what it was, or is gone.
+    """
+    named = select(Model.name, Version.number).join(Model, Model.id == Version.model_id)
+    version = find.version(session, Ref(*session.execute(named.where(Version.id == run.version_id)).one()))
+    data, base = {}, None
+    for row in session.scalars(select(RunInput).where(RunInput.run_id == run.id).order_by(RunInput.role)):
+        if row.role == "base":
+            base = BaseInput(ref=row.ref, digest=row.digest, path=_fetch(session, store, row.digest))
+        elif row.role != "artifact":
+            dataset = find.dataset(session, Ref.parse(row.ref))
+            if dataset.digest != row.digest:
+                raise IntegrityViolated(f"{row.ref} is not what run {run.id} read as its {row.role} data")
+            data[row.role] = _dataset(session, store, dataset, row.role)
+    model = ModelInput(
+        ref=find.ref_of(version),
+        stage=version.stage,
+        digest=version.digest,
+        artifact=None,
+        artifact_digest="",
+        plan=version.plan,
+        design=run.environment.get("design", version.design),
+        targets=(),
+    )
+    return RecordedInputs(model, data, base)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from typing import Any
 
 from registry.domain.events import RunQueued
 from registry.domain.references import Ref
-from registry.errors import AlreadyExists, RunFailed
+from registry.errors import AlreadyExists, BadInput, RunFailed
 from registry.extension.contract import TrainPlugin
 from registry.extension.discovery import (
     AnyPlugin,
@@ -25,7 +25,8 @@ from registry.extension.inputs import (
     RunSpec,
 )
 from registry.runner.folder import RunFolder, Ticket
-from registry.runner.launcher import launcher
+from registry.runner.launchers.find import find_launcher
+from registry.runner.launchers.kubernetes import Kubernetes, manifest
 from registry.runner.lease import put_lease
 from registry.runner.processes import ProcessId
 from registry.storage.artifacts import ArtifactStore
@@ -47,6 +48,9 @@ class RunOptions:
     """How a run is run.
 
     Attributes:
+        engine: What starts its processes.
+        processes: How many of them.
+        engine_options: Of the engine, by name.
         seed: For every random choice of the plugin.
         device: `cpu`, or a torch device name.
         max_seconds: Time limit, 0 for none.
@@ -54,6 +58,8 @@ class RunOptions:
     """
 
     engine: str = "local"
+    processes: int = 1
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     device: str = "cpu"
     max_seconds: float = 0.0
@@ -80,8 +86,9 @@ def start_run(
 
     Raises:
         NotFound: No such plugin, version or engine.
-        MissingExtra: The plugin's packages are not installed.
+        MissingExtra: The plugin's or the engine's packages are not installed.
         BadConfig: An option that it has not, or of the wrong type; data that it needs is not named.
+        BadInput: More processes than the plugin or the engine can have.
         WrongStage: The lifecycle does not allow this work now.
         IntegrityViolated: An input is not what its digest says.
         AlreadyExists: The home holds runs of another database.
@@ -92,7 +99,7 @@ def start_run(
     check_requirements(plugin)
     checked = read_config(plugin, dict(config or {}))
     evidence = kind_of_evidence(plugin, checked)
-    launcher(options.engine)
+    engine_options = check_engine(plugin, options)
     with database.read() as session:
         replays = isinstance(plugin, TrainPlugin) and plugin.replays(checked)
         inputs = resolve_inputs(session, store, home, plugin, ref, dict(data or {}), base, replays=replays)
@@ -107,7 +114,9 @@ def start_run(
             config=values,
             seed=options.seed,
             engine=options.engine,
-            environment=_environment(plugin),
+            processes=options.processes,
+            engine_options=engine_options,
+            environment=_environment(plugin, inputs, options),
             criteria_digest=inputs.criteria,
             state="queued",
             reason="",
@@ -125,7 +134,18 @@ def start_run(
         put_lease(work.session.connection(), run.id, run.token, ProcessId.of())
         begun = {"ref": inputs.base.given.ref, "digest": inputs.base.given.digest} if inputs.base else {}
         work.record(
-            RunQueued(f"run:{run.id}", name, inputs.about, values, options.seed, inputs.criteria, begun)
+            RunQueued(
+                f"run:{run.id}",
+                name,
+                inputs.about,
+                values,
+                options.seed,
+                inputs.criteria,
+                options.engine,
+                options.processes,
+                engine_options,
+                begun,
+            )
         )
         number = run.id
         folder = RunFolder(home.runs / str(number))
@@ -137,7 +157,7 @@ def start_run(
     try:
         folder.prepare(
             _spec(number, name, plugin, home, inputs, values, options),
-            _ticket(number, plugin, evidence, home, options),
+            _ticket(number, plugin, evidence, home, options, engine_options),
         )
         hand_over(database, folder, number, 1)
     except BaseException as cause:
@@ -170,6 +190,7 @@ def _spec(
         config=values,
         seed=options.seed,
         device=options.device,
+        processes=options.processes,
         dataset=inputs.dataset,
         data=inputs.data,
         model=inputs.model,
@@ -180,12 +201,75 @@ def _spec(
     )
 
 
-def _ticket(number: int, plugin: AnyPlugin, evidence: str, home: Home, options: RunOptions) -> Ticket:
+def check_engine(plugin: AnyPlugin, options: RunOptions) -> dict[str, Any]:
+    """Refuse what the engine cannot start; returns its options as they were given, in their types.
+
+    Raises:
+        NotFound: No such engine.
+        BadConfig: An option that it has not, or of the wrong type.
+        BadInput: A number of processes that engine or plugin cannot have.
+        MissingExtra: The engine's packages are not installed.
+    """
+    engine = find_launcher(options.engine)
+    read = engine.read_options(options.engine_options)
+    engine.check(options.processes, read)
+    check_together(plugin, options.processes)
+    given: dict[str, Any] = read.model_dump(mode="json", exclude_unset=True)
+    return given
+
+
+def check_together(plugin: AnyPlugin, processes: int) -> None:
+    """Refuse several processes of a plugin that would do the same work in each.
+
+    Raises:
+        BadInput: It runs as one process.
+    """
+    if processes > 1 and not (plugin.distributed or plugin.in_parts):
+        raise BadInput(
+            f"plugin {plugin.name!r} runs as one process, and {processes} are asked for",
+            hint="leave --processes out",
+        )
+
+
+def write_manifest(
+    home: Home, name: str, *, config: Mapping[str, Any] | None = None, options: RunOptions | None = None
+) -> str:
+    """What a run with these options would have Kubernetes apply; its number is not known yet: `N`.
+
+    Raises:
+        BadInput: The engine is another one, or no Job can be written for these options.
+        BadConfig: An option that plugin or engine has not, or of the wrong type.
+    """
+    from yaml import safe_dump_all
+
+    options = options or RunOptions()
+    engine = find_launcher(options.engine)
+    if not isinstance(engine, Kubernetes):
+        raise BadInput(f"engine {options.engine!r} has no manifest", hint="add --engine kubernetes")
+    plugin = load_plugin(name)
+    read_config(plugin, dict(config or {}))
+    read = engine.read_options(options.engine_options)
+    engine.check_manifest(options.processes, read)
+    check_together(plugin, options.processes)
+    made = manifest(home.runs / "N", home.root, options.processes, read, "n")
+    return str(safe_dump_all(made, sort_keys=False))
+
+
+def _ticket(
+    number: int,
+    plugin: AnyPlugin,
+    evidence: str,
+    home: Home,
+    options: RunOptions,
+    engine_options: dict[str, Any],
+) -> Ticket:
     return Ticket(
         run=number,
         token=1,
         engine="local" if plugin.in_parts else options.engine,
+        engine_options={} if plugin.in_parts else engine_options,
         parts=options.engine,
+        parts_options=engine_options,
         evidence=evidence,
         valid_days=plugin.valid_days,
         home=str(home.root),
@@ -195,12 +279,18 @@ def _ticket(number: int, plugin: AnyPlugin, evidence: str, home: Home, options: 
     )
 
 
-def _environment(plugin: AnyPlugin) -> dict[str, Any]:
-    """What the run runs on: enough to build it again."""
+def _environment(plugin: AnyPlugin, inputs: RunInputs, options: RunOptions) -> dict[str, Any]:
+    """What the run runs on, and by which design: enough to build it again, and to run it again."""
     packages = {}
     for name in ("phasegate", *plugin.requires):
         try:
             packages[name] = installed_version(name.replace("_", "-"))
         except PackageNotFoundError:
             packages[name] = "unknown"
-    return {"python": sys.version.split()[0], "platform": platform.platform(), "packages": packages}
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": packages,
+        "device": options.device,
+        "design": inputs.model.design if inputs.model else {},
+    }

@@ -95,6 +95,8 @@ class RunView:
     state: str
     reason: str
     engine: str
+    processes: int
+    engine_options: Mapping[str, Any]
     config: Mapping[str, Any]
     seed: int
     environment: Mapping[str, Any]

@@ -155,8 +155,10 @@ def test_an_encoding_that_is_none(encoding: str, phasegate: Phasegate, tmp_path:
 def test_what_is_no_file(phasegate: Phasegate, tmp_path: Path) -> None:
     missing = phasegate.refuses("dataset", "add", "words", tmp_path / "missing.csv")
     assert f"{tmp_path}/missing.csv cannot be read: No such file or directory" in missing.err
-    folder = phasegate.refuses("dataset", "add", "words", tmp_path)
-    assert f"{tmp_path} is not a file" in folder.err
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "words.csv").write_bytes(GOOD)
+    folder = phasegate.refuses("dataset", "add", "words", tmp_path / "folder")
+    assert "words.csv lies in folder outside the folder of a class" in folder.err
     os.mkfifo(tmp_path / "pipe.csv")
     pipe = phasegate.refuses("dataset", "add", "words", tmp_path / "pipe.csv")
     assert "save what comes through a pipe" in pipe.err

@@ -37,7 +37,8 @@ def test_the_tree_holds_what_users_were_promised() -> None:
     promised = """
     init | demo | doctor | system add | system list | system show | dataset add | dataset list | dataset show
     | model plan | model data | model design | model list | model show | model history | run | runs list
-    | runs show | runs logs | runs cancel | runs resume | gate explain | promote | approve | reject
+    | runs show | runs logs | runs cancel | runs resume | runs replay | runs export
+    | gate explain | promote | approve | reject
     | policy list | policy show | policy check | policy test | policy publish | policy bind | policy unbind
     | policy replay | model alias | people list | people show | people grant | people revoke | people delegate
     | people undelegate | people group add | people group join | people group leave | waive | waiver list

@@ -2,32 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from pathlib import Path
-
 import pytest
 from cli.command import Phasegate
 from faults.watching import processes
 
 VERSION = "moods/1"
-
-
-@pytest.fixture
-def planned(bad: Phasegate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Phasegate:
-    """A version in a registry whose lifecycle lets one train and deploy at once."""
-    lifecycle = (files("registry.policies") / "lifecycle.yaml").read_text("utf-8")
-    for work in ("train", "deploy"):
-        assert f"  {work}: [" in lifecycle
-        lifecycle = lifecycle.replace(f"  {work}: [", f"  {work}: [planned, ")
-    file = tmp_path / "lifecycle.yaml"
-    file.write_text(lifecycle)
-    monkeypatch.setenv("PHASEGATE_HOME", str(tmp_path / "other"))
-    planned = Phasegate(tmp_path / "other")
-    planned("init", "--lifecycle", file)
-    planned("dataset", "add", "words", tmp_path / "words.csv")
-    planned("system", "add", "mood", "--purpose", "p", "--risk-tier", "limited")
-    planned("model", "plan", "moods", "--system", "mood", "--data", "train=words/1")
-    return planned
 
 
 def test_an_artifact_from_elsewhere_is_not_the_versions(planned: Phasegate) -> None:

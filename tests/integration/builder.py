@@ -405,6 +405,8 @@ class Builder:
             config={},
             seed=seed,
             engine="local",
+            processes=1,
+            engine_options={},
             environment={},
             criteria_digest=criteria_digest(targets_of(version)) if version else "",
             state=state,
@@ -421,7 +423,7 @@ class Builder:
         work.session.add(
             RunInput(run_id=run.id, role="subject", ref=about.partition(":")[2], digest=digest_of(read))
         )
-        work.record(RunQueued(f"run:{run.id}", plugin, about, {}, seed, run.criteria_digest))
+        work.record(RunQueued(f"run:{run.id}", plugin, about, {}, seed, run.criteria_digest, "local", 1, {}))
         return run
 
     def _record(

@@ -104,12 +104,19 @@ MADE: Mapping[str, tuple[set[str], set[str]]] = {
     ),
     "run.train": (
         {"first_loss", "train_loss", "uninformed_loss", "validation_loss", "converged", "truncated_share"}
-        | {"alarms", "alarms.not_converged", "alarms.diverged", "alarms.overfitted"}
-        | {"label_audit.rows", "label_audit.mismatches", "labels", "labels.minority_share"}
-        | {"label_audit.share_trained", "tokens", "waited_share", "parity.max_difference", "parity.rows"}
-        | {"steps", "epochs", "parameters", "parameters.trained", "seconds", "hours"},
+        | {"alarms", "alarms.not_a_number", "alarms.not_converged", "alarms.plateau", "alarms.diverged"}
+        | {"alarms.overfitted", "alarms.exploding_gradients", "alarms.dead_rate", "alarms.starved_input"}
+        | {"label_audit.rows", "label_audit.mismatches", "label_audit.share_trained"}
+        | {"labels", "labels.minority_share", "parity.max_difference", "parity.rows"}
+        | {"steps", "epochs", "tokens", "parameters", "parameters.trained", "seconds", "hours"}
+        | {"waited_share", "flops", "energy_kwh"},
         {"seed", "packages", "python", "torch", "transformers", "tokenizers", "determinism", "resumed_from"}
-        | {"device", "precision", "strategy", "processes", "threads", "optimizer", "compiled"}
+        | {"device", "precision", "strategy", "processes", "threads", "compiled", "optimizer"}
+        | {"platform", "cpu", "cpu.kernels", "gpu", "mkl", "mkldnn", "tf32", "deterministic_algorithms"}
+        | {"cudnn.benchmark", "cudnn.deterministic", "git.commit", "tokenizer.digest", "stopped_by"}
+        | {f"env.{name}_NUM_THREADS" for name in ("OMP", "MKL")}
+        | {"env.MKL_CBWR", "env.CUBLAS_WORKSPACE_CONFIG", "env.NVIDIA_TF32_OVERRIDE"}
+        | {"env.ATEN_CPU_CAPABILITY", "flops.method", "energy.method"}
         | {"replay", "replay.digest", "frozen", "lora"}
         | {f"base.{name}" for name in ("ref", "digest", "licence", "data", "head")}
         | {"train", "train.digest", "validation", "validation.digest", "alarms", "differs_from_design"}

@@ -107,7 +107,7 @@ def test_a_file_becomes_a_dataset(alice: Registry, table: Path) -> None:
     made = alice.add_dataset("reviews", table, sensitive=["sex"], licence="CC0", note="by hand")
     assert made == alice.dataset("reviews/1") == alice.datasets()[0]
     assert (made.rows, made.source, made.licence, made.created_by) == (2, "reviews.csv", "CC0", "alice")
-    assert made.columns == {"text": "text", "label": "label", "sensitive": ["sex"]}
+    assert made.columns == {"text": "text", "image": "", "label": "label", "sensitive": ["sex"]}
     assert list(made.schema) == ["text", "label", "sex"]
     again = alice.add_dataset("reviews", table)
     assert (again.ref, again.digest) == ("reviews/2", made.digest)

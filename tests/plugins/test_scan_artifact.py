@@ -96,12 +96,12 @@ class TestArtifacts:
         assert evidence.status is EvidenceStatus.COMPLETE
         assert evidence.coverage == 1.0
         assert evidence.metrics == {
-            "files": 5,
+            "files": 6,
             "unsafe_files": 0,
             "unknown_files": 0,
             "bytes": sum(path.stat().st_size for path in tiny_artifact.iterdir()),
         }
-        assert evidence.facts["formats"] == "json 4, safetensors 1"
+        assert evidence.facts["formats"] == "json 4, md 1, safetensors 1"
 
     def test_what_is_unknown_is_never_complete(self, tmp_path: Path) -> None:
         folder = tmp_path / "artifact"
@@ -248,6 +248,7 @@ class TestOtherCode:
             ("setup.exe", b"MZ\x90\x00" + b"\0" * 60),
             ("config.json", b"#!/bin/sh\nrm -rf /\n"),
             ("merges.txt", b"#!/usr/bin/env python\n"),
+            ("README.md", b"#!/bin/sh\n"),
             ("a/b/c/vocab.txt", b"\x7fELF\x02\x01\x01" + b"\0" * 60),
             ("model.safetensors", b"PK\x03\x04" + b"\0" * 60),
             ("model.h5", b"\x89HDF\r\n\x1a\n"),
@@ -268,7 +269,7 @@ class TestOtherCode:
             "such a file can hold code",
         )
 
-    @pytest.mark.parametrize("name", ["modeling.py", "README", "chat_template.jinja", "notes.md"])
+    @pytest.mark.parametrize("name", ["modeling.py", "README", "chat_template.jinja", "notes.rst"])
     def test_what_is_not_verified_is_unknown(self, tmp_path: Path, name: str) -> None:
         assert verdict_of(tmp_path, name, b"category of things\nand more\n")[0] == "unknown"
 

@@ -87,7 +87,7 @@ def test_a_leak_would_be_measured() -> None:
         "test": pa.table({"text": ["free  MONEY", "FREE money", "goodbye"]}),
     }
 
-    assert leaked_rows(leaky, "text") == 3
+    assert leaked_rows(leaky, ColumnRoles(text="text")) == 3
 
 
 @pytest.mark.parametrize(
@@ -200,10 +200,34 @@ def test_refuses_options_that_do_not_fit(
     assert hint in refused.value.hint
 
 
-def test_refuses_a_dataset_that_names_no_label(tmp_path: Path) -> None:
-    with pytest.raises(BadConfig, match="which column is its label") as refused:
-        split(tmp_path, applications(40), label="")
-    assert "--label" in refused.value.hint
+def test_texts_without_labels_are_dealt_at_random(tmp_path: Path) -> None:
+    result = split(tmp_path, applications(40), label="")
+    assert result.evidence.facts["stratified_by"] == "nothing"
+    assert sum(result.evidence.metrics[f"rows.{part}"] for part in ("train", "validation", "test")) == 40
+    assert result.evidence.metrics["leaked_rows"] == 0
+
+
+def test_labels_that_mostly_differ_are_no_classes(tmp_path: Path) -> None:
+    table = pa.table({"text": [f"text {n}" for n in range(40)], "summary": [f"sum {n}" for n in range(40)]})
+    dataset = dataset_input(tmp_path / "in", table, text="text", label="summary")
+    result = run_plugin(Split(), tmp_path / "run", dataset=dataset)
+    assert result.evidence.metrics["rows.train"] == 28
+
+
+@pytest.mark.parametrize("words", [True, False])
+def test_equal_conversations_and_sentences_stay_together(tmp_path: Path, words: bool) -> None:
+    def row(n: int) -> list[Any]:
+        text = f"What is {n} ?"
+        return (
+            text.split()
+            if words
+            else [{"role": "user", "content": text}, {"role": "assistant", "content": str(n)}]
+        )
+
+    table = pa.table({"said": [row(n % 25) for n in range(50)]})
+    dataset = dataset_input(tmp_path / "in", table, text="said")
+    result = run_plugin(Split(), tmp_path / "run", dataset=dataset)
+    assert result.evidence.metrics["leaked_rows"] == 0
 
 
 def test_real_messages(tmp_path: Path, shared_data: Callable[[str], Path]) -> None:

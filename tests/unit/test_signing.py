@@ -252,14 +252,20 @@ def test_provenance_is_slsas() -> None:
         seed=11,
         kind="train",
         engine="local",
+        processes=2,
+        engine_options={},
         environment={
             "python": "3.11.9",
             "platform": "Linux",
             "packages": {"phasegate": "0.1", "torch": "2.13"},
+            "device": "cpu",
+            "design": {"layers": 2},
         },
         criteria_digest=OTHER,
         metrics_digest=OTHER,
-        inputs=[("train", "loans-train/1", DIGEST)],
+        inputs=[("train", "loans-train/1", DIGEST), ("base", "minilm/1", OTHER)],
+        told={"cpu": "Some Processor", "seed": "11"},
+        files={"packages.txt": DIGEST, "label_audit.json": OTHER},
         started=AT,
         finished=AT,
     )
@@ -268,8 +274,15 @@ def test_provenance_is_slsas() -> None:
     built = theirs.build_definition
     assert built.external_parameters["plugin"] == "train-classifier"
     assert (built.external_parameters["config"]["epochs"], built.external_parameters["seed"]) == (3, 11)
-    (read,) = built.resolved_dependencies
-    assert (read.name, read.uri, read.digest["sha256"]) == ("train", "phasegate:loans-train/1", "a" * 64)
+    assert [(read.name, read.uri, read.digest["sha256"]) for read in built.resolved_dependencies] == [
+        ("train", "phasegate:loans-train/1", "a" * 64),
+        ("base", "phasegate:minilm/1", "b" * 64),
+        ("packages.txt", "", "a" * 64),
+    ]
+    assert built.internal_parameters["environment"]["cpu"] == "Some Processor"
+    assert built.internal_parameters["design"]["layers"] == 2
+    assert built.internal_parameters["device"] == "cpu"
+    assert (built.internal_parameters["engine"], built.internal_parameters["processes"]) == ("local", 2)
     ran = theirs.run_details
     assert ran.builder.id == "https://phasegate.dev/plugin/train-classifier@2"
     assert dict(ran.builder.version) == {"phasegate": "0.1", "train-classifier": "2"}
@@ -278,6 +291,7 @@ def test_provenance_is_slsas() -> None:
     packages = {"phasegate": "0.1", "torch": "2.13"}
     assert {each.name: each.digest["sha256"] for each in ran.byproducts} == {
         "metrics": "b" * 64,
+        "label_audit.json": "b" * 64,
         "packages": digest_of(packages).removeprefix("sha256:"),
     }
 

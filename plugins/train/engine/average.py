@@ -16,16 +16,15 @@ def update(optimizer: torch.optim.Optimizer, decay: float) -> None:
     """Take the weights after a step into their average, `decay * average + (1 - decay) * weight`."""
     import torch
 
-    averages, weights = [], []
     with torch.no_grad():
         for group in optimizer.param_groups:
+            averages = []
             for weight in group["params"]:
                 state = optimizer.state[weight]
                 if _KEY not in state:
                     state[_KEY] = weight.detach().clone()
                 averages.append(state[_KEY])
-                weights.append(weight)
-        torch._foreach_lerp_(averages, weights, 1.0 - decay)
+            torch._foreach_lerp_(averages, group["params"], 1.0 - decay)
 
 
 @contextmanager

@@ -26,41 +26,52 @@ _JOIN = "\x1f"
 
 
 def save(
-    folder: Path, weights: dict[str, torch.Tensor], optimizer: dict[str, Any], state: dict[str, Any]
+    folder: Path,
+    weights: dict[str, torch.Tensor],
+    optimizer: dict[str, dict[str, Any]],
+    state: dict[str, Any],
 ) -> None:
     """Write a checkpoint folder, durable when this returns; the run declares it afterwards.
 
     Args:
         folder: New, or left by a run that was killed while writing it.
         weights: By name.
-        optimizer: As torch's `get_optimizer_state_dict` gives it: `state` by name, and `param_groups`.
+        optimizer: What it remembers of each weight, by the weight's name; its options are the run's.
         state: JSON values.
     """
     shutil.rmtree(folder, ignore_errors=True)
+    try:
+        _write(folder, weights, optimizer, state)
+    except BaseException:
+        # On a full disk, what is half written leaves no room to say so.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write(
+    folder: Path, weights: dict[str, torch.Tensor], optimizer: dict[str, Any], state: dict[str, Any]
+) -> None:
     folder.mkdir(parents=True)
     tensors, plain = {}, {}
-    for name, values in optimizer.get("state", {}).items():
+    for name, values in optimizer.items():
         for key, value in values.items():
             target = tensors if hasattr(value, "dtype") else plain
             target[f"{name}{_JOIN}{key}"] = value
     save_tensors(weights, folder / _WEIGHTS)
     save_tensors(tensors, folder / _OPTIMIZER)
-    groups = [{k: v for k, v in group.items() if _is_plain(v)} for group in optimizer.get("param_groups", [])]
-    whole = {**state, "optimizer": {"plain": plain, "param_groups": groups}}
-    write_atomically(folder / _STATE, json.dumps(whole).encode())
+    write_atomically(folder / _STATE, json.dumps({**state, "optimizer": plain}).encode())
 
 
-def load(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, Any]]:
+def load(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, Any]], dict[str, Any]]:
     """Weights, optimizer state and the rest of a verified checkpoint."""
     from safetensors.torch import load_file
 
     state = json.loads((folder / _STATE).read_text("utf-8"))
-    kept = state.pop("optimizer")
-    found: dict[str, dict[str, Any]] = {}
-    for joined, value in [*load_file(folder / _OPTIMIZER).items(), *kept["plain"].items()]:
+    optimizer: dict[str, dict[str, Any]] = {}
+    for joined, value in [*load_file(folder / _OPTIMIZER).items(), *state.pop("optimizer").items()]:
         name, _, key = joined.partition(_JOIN)
-        found.setdefault(name, {})[key] = value
-    return load_file(folder / _WEIGHTS), {"state": found, "param_groups": kept["param_groups"]}, state
+        optimizer.setdefault(name, {})[key] = value
+    return load_file(folder / _WEIGHTS), optimizer, state
 
 
 def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
@@ -81,12 +92,21 @@ def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
     sync_folder(path.parent)
 
 
-def keep_last(ctx: RunContext, count: int, best: Path | None) -> None:
-    """Delete all but the last `count` checkpoints and the best one."""
+def folder_of(ctx: RunContext, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return ctx.folder / FOLDER / f"step-{step:09d}"
+
+
+def keep_last(ctx: RunContext, step: int, count: int, best: Path | None) -> None:
+    """Delete all but the last `count` checkpoints and the best one.
+
+    What lies beyond `step`, that of the newest, was left by a run that was killed while writing it.
+    """
+    newest = folder_of(ctx, step)
     folders = sorted((ctx.folder / FOLDER).glob("step-*"))
-    for folder in folders[:-count]:
-        if folder != best:
-            shutil.rmtree(folder, ignore_errors=True)
+    done = [folder for folder in folders if folder <= newest]
+    for folder in {*folders} - {*done[-count:], best}:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_space(folder: Path, parameters: int, checkpoints: int) -> None:
@@ -107,7 +127,3 @@ def check_space(folder: Path, parameters: int, checkpoints: int) -> None:
             f"{checkpoints} checkpoints need {need:,} bytes, and {folder} has {free:,}",
             hint="keep fewer (--set checkpoints=1), or move the home to a larger disk",
         )
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str | list | tuple)

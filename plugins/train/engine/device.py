@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import BadConfig
 from registry.plugins.train.engine.options import TorchConfig
+from registry.plugins.train.engine.scaling import LossScale
 
 if TYPE_CHECKING:
     import torch
@@ -48,8 +50,8 @@ def use_threads(count: int) -> None:
 
 def precision(
     config: TorchConfig, device: torch.device
-) -> tuple[Callable[[], AbstractContextManager[Any]], Any]:
-    """A context manager factory for the forward pass, and a gradient scaler or None.
+) -> tuple[Callable[[], AbstractContextManager[Any]], LossScale | None]:
+    """A context manager factory for the forward pass, and a scale of the loss or None.
 
     Raises:
         BadConfig: A precision that this device would silently not compute in.
@@ -70,5 +72,28 @@ def precision(
     def autocast() -> AbstractContextManager[Any]:
         return torch.autocast(device.type, dtype=dtype)
 
-    scaler = torch.amp.GradScaler(device.type) if config.precision == "fp16" else None
-    return autocast, scaler
+    return autocast, LossScale() if config.precision == "fp16" else None
+
+
+def check_compiler(device: torch.device) -> None:
+    """Refuse to compile where torch has no compiler to do it with.
+
+    Raises:
+        BadConfig: Says which is missing.
+    """
+    if device.type == "cpu":
+        from torch._inductor.cpp_builder import get_cpp_compiler
+        from torch._inductor.exc import InvalidCxxCompiler
+
+        try:
+            get_cpp_compiler()
+        except InvalidCxxCompiler as cause:
+            raise BadConfig(
+                "compile is true, and there is no C++ compiler for torch to use on a CPU",
+                hint="install one (apt-get install g++), name one in CXX, or --set compile=false",
+            ) from cause
+    elif find_spec("triton") is None:
+        raise BadConfig(
+            "compile is true, and triton, which torch compiles for a GPU with, is not installed",
+            hint="pip install triton, or --set compile=false",
+        )

@@ -43,7 +43,8 @@ class History:
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> History:
         """Go on from a checkpoint."""
-        return cls(**state)
+        pairs = {name: [tuple(pair) for pair in state[name]] for name in ("losses", "validation", "norms")}
+        return cls(**{**state, **pairs})
 
     @property
     def first_loss(self) -> float:

@@ -7,30 +7,32 @@ a function of seed and step, so a resumed run needs no generator states, and giv
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry.errors import BadConfig, Preempted, RunFailed
+from registry.errors import BadConfig, Cancelled, Preempted, RunFailed
 from registry.extension import RunContext
 from registry.plugins.train.engine import average, checkpoints
 from registry.plugins.train.engine.batches import Plan, share
-from registry.plugins.train.engine.device import precision, use_threads
+from registry.plugins.train.engine.device import check_compiler, precision, use_threads
+from registry.plugins.train.engine.feed import Feed, Portion
 from registry.plugins.train.engine.history import History
+from registry.plugins.train.engine.join import join
 from registry.plugins.train.engine.optimizers import (
     add_l1,
     build_optimizer,
+    decay_coupled,
     decay_decoupled,
     parameter_groups,
     set_rate,
 )
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.schedules import Plateau, rate_factor
-from registry.plugins.train.engine.strategy import Strategy, join
+from registry.plugins.train.engine.strategy import Strategy
 from registry.plugins.train.engine.task import Batch, Dice, Task
 from registry.plugins.train.engine.watch import Watch
 
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 # Points of a loss curve: enough to plot, few enough to keep with the run. The first steps are all kept.
 _CURVE, _FIRST = 200, 10
+# Steps whose batches are made while a GPU computes.
+_AHEAD = 2
 
 
 @dataclass
@@ -52,7 +56,7 @@ class Fitted:
         validation_loss: Of the weights that are kept; None without validation data.
         resumed_from: Name of the checkpoint that it went on from, `start` if none.
         seconds: In the loop, since it was last started.
-        waited: Share of them in which the model waited for its input.
+        waited: Share of them in which this process waited for its input.
         facts: Where and how it really ran, read from the objects that did it.
     """
 
@@ -72,7 +76,7 @@ def fit(ctx: RunContext, task: Task, config: TorchConfig) -> Fitted:
     Raises:
         BadConfig: An option that does not fit the task or the machine, or that would silently not happen.
         RunFailed: A loss is NaN or infinite, or the disk is too small.
-        Preempted: The machine asked to end; a checkpoint was saved before.
+        Preempted: The machine asked to end, a checkpoint was saved before; or another process is gone.
         Cancelled: Somebody asked to stop.
     """
     use_threads(config.threads)
@@ -80,6 +84,12 @@ def fit(ctx: RunContext, task: Task, config: TorchConfig) -> Fitted:
     try:
         with ctx.saving_first():
             return _Loop(ctx, task, config, strategy).run()
+    except RuntimeError as error:
+        if not strategy.lost_another(error):
+            raise
+        # Whoever is gone has said why, or could not: it is not for this process to say how the run ended.
+        ctx.check_cancelled()
+        raise Preempted("another process of the run is gone") from error
     finally:
         strategy.close()
 
@@ -104,49 +114,84 @@ class _Loop:
         self.every = max(1, self.steps // _CURVE)
         self.evaluate_every = config.evaluate_every or self.plan.per_epoch
         self.checkpoint_every = config.checkpoint_every or self.plan.per_epoch
-        self.folder = ctx.folder / checkpoints.FOLDER
         self.autocast, self.scaler = precision(config, strategy.device)
+        if config.compile:
+            check_compiler(strategy.device)
         if config.activation_checkpointing:
             _save_activations(task)
+        if strategy.rank == 0:
+            folder = ctx.folder / checkpoints.FOLDER
+            folder.mkdir(exist_ok=True)
+            parameters = sum(p.numel() for p in task.model.parameters())
+            checkpoints.check_space(folder, parameters, config.checkpoints)
         self.model = strategy.prepare(task, config)
-        self.groups = parameter_groups(self.model, config, task.rates)
-        self.optimizer = build_optimizer(self.groups, config)
+        weights = strategy.weights(self.model)
+        self.optimizer = build_optimizer(parameter_groups(weights, config, task.rates), config)
         if config.compile:
-            self.model = _compile(self.model, dynamic=bool(task.lengths))
+            strategy.compile(self.model, dynamic=bool(task.lengths) and not task.pad_to)
         self.history = History()
         self.plateau = Plateau(config)
-        self.watch = Watch(ctx, self.history, task.uninformed)
-        parameters = sum(p.numel() for p in task.model.parameters())
-        self.folder.mkdir(exist_ok=True)
-        checkpoints.check_space(self.folder, parameters, config.checkpoints)
+        self.watch = Watch(
+            ctx,
+            self.history,
+            config,
+            steps=self.steps,
+            every=self.every,
+            uninformed=task.uninformed,
+            validated=bool(task.validation),
+        )
+        self.saved = -1
 
     def run(self) -> Fitted:
         resumed = self._resume()
-        began = self._marked = time.perf_counter()
-        waited = 0.0
+        self._began = self._marked = time.perf_counter()
         self._tokens = 0
         self._message = ""
-        history = self.history
-        sums = _Sums(self.strategy, history)
+        ahead = _AHEAD if self.strategy.device.type == "cuda" else 0
+        self.feed = Feed(self._portion, self.history.step, self.steps, ahead)
+        with contextlib.closing(self.feed):
+            self._train()
+        seconds = time.perf_counter() - self._began
+        kept = None
+        if not self.ctx.stop_after:
+            kept = self._settle()
+            self.watch.after_training(kept)
+        return Fitted(
+            history=self.history,
+            steps=self.steps,
+            per_epoch=self.plan.per_epoch,
+            validation_loss=kept,
+            resumed_from=resumed,
+            seconds=seconds,
+            waited=self.feed.waited / seconds if seconds else 0.0,
+            facts=self._facts(),
+        )
+
+    def _train(self) -> None:
+        history, ctx = self.history, self.ctx
+        sums = _Sums(self.strategy, history, self.watch)
         self.model.train()
-        while history.step < self.steps and not self._enough():
-            asked = time.perf_counter()
+        while history.step < self.steps:
             step = history.step
-            self.ctx.check_cancelled()
-            batches = self._batches(step)
-            waited += time.perf_counter() - asked
-            count, stop = self.strategy.add(
-                sum(self.task.count(batch) for batch in batches if not batch.get("empty")),
-                float(self.ctx.told_to_stop),
+            first = self.strategy.rank == 0
+            # Whether to go on is said by all together: who stopped alone would leave the others waiting.
+            enough, cancelled, stop = self.strategy.add(
+                float(first and self._enough()), float(ctx.cancelled), float(ctx.told_to_stop)
             )
+            if cancelled:
+                raise Cancelled("cancelled on request")
+            if enough:
+                break
             if stop:
                 sums.settle()
                 self._save()
                 raise Preempted(f"told to end after step {step}; its work is saved")
-            rate, norm, loss = self._step(step, batches, count)
+            portion = self.feed.take()
+            (count,) = self.strategy.add(portion.count)
+            rate, norm, loss = self._step(step, portion, count)
             history.step = step + 1
             sums.add(loss, self.plan.epoch(step))
-            self._tokens += sum(self.task.tokens(batch) for batch in batches if not batch.get("empty"))
+            self._tokens += portion.tokens
             self._report(sums, rate, norm)
             if history.step % self.evaluate_every == 0 or history.step == self.steps:
                 sums.settle()
@@ -155,19 +200,9 @@ class _Loop:
                 sums.settle()
                 self._save()
         sums.settle()
-        seconds = time.perf_counter() - began
-        kept = self._settle()
-        self.watch.after_training(kept)
-        return Fitted(
-            history=history,
-            steps=self.steps,
-            per_epoch=self.plan.per_epoch,
-            validation_loss=kept,
-            resumed_from=resumed,
-            seconds=seconds,
-            waited=waited / seconds if seconds else 0.0,
-            facts=self._facts(),
-        )
+        if history.validation and history.validation[-1][0] != history.step and not ctx.stop_after:
+            # It stopped between evaluations: what is kept is judged, and not what was there before.
+            self._evaluate()
 
     def _enough(self) -> bool:
         """Whether to end before the last step."""
@@ -175,38 +210,47 @@ class _Loop:
             return True
         if self.config.patience and self.history.bad >= self.config.patience:
             return True
-        return any(row["alarm"] in self.config.stop_on for row in self.history.alarms)
+        return bool(self.watch.ends)
 
     # -- a step -----------------------------------------------------------------
 
-    def _batches(self, step: int) -> list[Batch]:
-        """This process's micro-batches of a step, on the device."""
+    def _portion(self, step: int) -> Portion:
+        """This process's micro-batches of a step; on a GPU it is a thread that makes them."""
         rows, dice = self.plan.rows(step), Dice(self.ctx.seed, self.plan.epoch(step))
-        batches = []
+        batches: list[Batch] = []
+        count, tokens = 0.0, 0
         for mine in share(rows, self.strategy.data_rank, self.strategy.data_ranks, self.config.micro_batch):
             batch = self.task.batch(self.task.train, mine or rows[:1], dice)
-            batches.append(_move({**batch, "empty": not mine}, self.strategy.device))
-        return batches
+            if mine:
+                count += self.task.count(batch)
+                tokens += self.task.tokens(batch)
+            batches.append(_pinned({**batch, "empty": not mine}, self.strategy.device))
+        return Portion(batches, count, tokens)
 
-    def _step(self, step: int, batches: Sequence[Batch], count: float) -> tuple[float, Any, Any]:
-        """One optimizer step; returns rate, gradient norm and loss, the last two still on the device."""
+    def _step(self, step: int, portion: Portion, count: float) -> tuple[float, Any, Any]:
+        """One optimizer step; returns rate, gradient norm and loss, the last two still on the device.
+
+        The norm is None if fp16 gradients overflowed: such a step changes nothing but the scale.
+        """
         config, optimizer, scaler = self.config, self.optimizer, self.scaler
-        _seed(self.ctx.seed, step, self.strategy.data_rank)
+        _seed(self.ctx.seed, step, self.strategy.data_rank, self.strategy.stage)
         rate = set_rate(optimizer, config, rate_factor(config, step, self.steps) * self.plateau.factor)
+        batches = [_move(batch, self.strategy.device) for batch in portion.batches]
+        scale = scaler.factor if scaler else 1.0
         loss = self.strategy.forward_backward(
-            self.task, self.model, batches, 1.0 / max(count, 1.0), scaler, self.autocast
+            self.task, self.model, batches, 1.0 / max(count, 1.0), scale, self.autocast
         )
         if scaler:
-            scaler.unscale_(optimizer)
+            scaler.unscale(optimizer)
         if config.l1:
             add_l1(optimizer.param_groups, config.l1)
         norm = self.strategy.clip(self.model, config.clip)
+        if scaler and not scaler.judge(float(norm)):
+            optimizer.zero_grad(set_to_none=True)
+            return rate, None, loss
+        decay_coupled(optimizer)
         decay_decoupled(optimizer)
-        if scaler:
-            scaler.step(optimizer)
-            scaler.update()
-        else:
-            optimizer.step()
+        optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if config.ema:
             average.update(optimizer, config.ema)
@@ -221,15 +265,27 @@ class _Loop:
             loss = self.history.window[0] / self.history.window[1]
             self.history.window[:] = [0.0, 0]
             now = time.perf_counter()
-            (speed,) = self.strategy.add(self._tokens / max(now - self._marked, 1e-9))
-            self.history.tokens += int(self.strategy.add(self._tokens)[0])
+            spent = now - self._began
+            ranks = self.strategy.data_ranks
+            speed, tokens, moved, waited = self.strategy.add(
+                self._tokens / max(now - self._marked, 1e-9),
+                self._tokens,
+                self.watch.moved(self.optimizer) / ranks,
+                self.feed.waited / max(spent, 1e-9) / ranks,
+            )
+            self.history.tokens += int(tokens)
             self._marked, self._tokens = now, 0
             self.ctx.log_metric("loss", loss, step)
-            self.ctx.log_metric("gradient_norm", float(norm), step)
+            if norm is not None:
+                self.watch.check_number("norm of the gradient", float(norm), step)
+                self.ctx.log_metric("gradient_norm", float(norm), step)
+                self.history.norms.append((step, float(norm)))
             self.ctx.log_metric("learning_rate", rate, step)
             self.ctx.log_metric("tokens_per_second", speed, step)
             self.history.losses.append((step, loss))
-            self.history.norms.append((step, float(norm)))
+            self.watch.after_point(
+                rate=rate / self.config.learning_rate, moved=moved, waited=waited, seconds=spent
+            )
             self._message = f"loss {loss:.4f}, {speed:,.0f} tokens/s"
         self.ctx.progress(step, self.steps, self._message)
 
@@ -241,6 +297,7 @@ class _Loop:
         better = loss < history.lowest
         history.validation.append((history.step, loss))
         self.ctx.log_metric("validation_loss", loss, history.step)
+        self.watch.after_evaluation()
         self.plateau.see(loss)
         history.bad = 0 if better else history.bad + 1
         if better:
@@ -257,15 +314,18 @@ class _Loop:
         self.model.eval()
         with torch.no_grad(), average.averaged(self.optimizer):
             for start in range(0, len(self.task.validation), size):
-                self.ctx.check_cancelled()
+                if self.strategy.add(float(self.ctx.cancelled))[0]:
+                    raise Cancelled("cancelled on request")
                 rows = range(start, min(start + size, len(self.task.validation)))
                 (mine,) = share(rows, self.strategy.data_rank, self.strategy.data_ranks, 0)
                 batch = self.task.batch(self.task.validation, mine or rows[:1], None)
+                if mine:
+                    count += self.task.count(batch)
                 batch = _move(batch, self.strategy.device)
                 with self.autocast():
                     loss = float(self.strategy.validation_loss(self.task, self.model, batch))
                 if mine:
-                    total, count = total + loss, count + self.task.count(batch)
+                    total += loss
         self.model.train()
         total, count = self.strategy.add(total, count)
         return total / max(count, 1.0)
@@ -273,37 +333,39 @@ class _Loop:
     # -- checkpoints ------------------------------------------------------------
 
     def _save(self) -> None:
-        """A checkpoint of now, declared once it is whole."""
+        """A checkpoint of now, declared once it is whole; a replay leaves none."""
+        history = self.history
+        if self.ctx.stop_after or self.saved == history.step:
+            return  # the same again would take a whole checkpoint away while it is written
+        self.saved = history.step
         weights, optimizer = self.strategy.full_state(self.model, self.optimizer)
-        folder = self.folder / f"step-{self.history.step:09d}"
-        if self.strategy.rank == 0:
-            self.history.plateau = self.plateau.state()
-            state = {
-                "history": self.history.as_json(),
-                "scaler": self.scaler.state_dict() if self.scaler else {},
-            }
-            best = self.folder / f"step-{self.history.best_step:09d}" if self.config.patience else None
-            try:
-                checkpoints.save(folder, weights, optimizer, state)
-            except OSError as cause:
-                raise RunFailed(
-                    f"a checkpoint could not be written: {cause}", hint="free some space"
-                ) from cause
-            self.ctx.checkpoint(folder, self.history.step)
-            checkpoints.keep_last(self.ctx, self.config.checkpoints, best)
+        if self.strategy.rank:
+            return
+        history.plateau = self.plateau.state()
+        folder = checkpoints.folder_of(self.ctx, history.step)
+        state = {"history": history.as_json(), "scaler": self.scaler.state() if self.scaler else {}}
+        try:
+            checkpoints.save(folder, weights, optimizer, state)
+        except OSError as cause:
+            raise RunFailed(f"a checkpoint could not be written: {cause}", hint="free some space") from cause
+        self.ctx.checkpoint(folder, history.step)
+        best = checkpoints.folder_of(self.ctx, history.best_step) if self.config.patience else None
+        checkpoints.keep_last(self.ctx, history.step, self.config.checkpoints, best)
 
     def _resume(self) -> str:
         """Go on from the last whole checkpoint; returns its name."""
-        folder = self.ctx.resume_from()
-        if folder is None:
+        found = self.ctx.resume_from() if self.strategy.rank == 0 else None
+        name: str = self.strategy.agree(found.name if found else "")
+        if not name:
             return "start"
-        state = self._load(folder)
+        state = self._load(self.ctx.folder / checkpoints.FOLDER / name)
         self.history.__dict__.update(History.from_json(state["history"]).__dict__)
         self.plateau.load(self.history.plateau)
         if self.scaler:
-            self.scaler.load_state_dict(state["scaler"])
+            self.scaler.load(state["scaler"])
+        self.saved = self.history.step
         self.ctx.log(f"going on from step {self.history.step}")
-        return folder.name
+        return name
 
     def _load(self, folder: Path) -> dict[str, Any]:
         weights, optimizer, state = checkpoints.load(folder)
@@ -315,11 +377,11 @@ class _Loop:
         history = self.history
         kept = history.validation[-1][1] if history.validation else None
         if self.config.patience and history.best_step and history.best_step != history.step:
-            self._load(self.folder / f"step-{history.best_step:09d}")
+            self._load(checkpoints.folder_of(self.ctx, history.best_step))
             kept = history.lowest
         average.settle(self.optimizer)
         self.model.eval()
-        self.strategy.gather(self.task, self.model)
+        self.strategy.gather(self.task, self.model, self.optimizer)
         return kept
 
     def _facts(self) -> dict[str, str]:
@@ -339,81 +401,92 @@ class _Loop:
             "threads": str(torch.get_num_threads()),
             "torch": torch.__version__,
             "optimizer": type(self.optimizer).__name__,
-            "compiled": "yes" if hasattr(self.model, "_orig_mod") else "no",
+            "compiled": _compiled(self.model),
             **self.strategy.facts(self.model),
         }
 
 
 class _Sums:
-    """Losses added up on the device, so that a step need not wait for it."""
+    """Losses kept on the device, so that a step need not wait for it."""
 
-    def __init__(self, strategy: Strategy, history: History) -> None:
-        import torch
-
+    def __init__(self, strategy: Strategy, history: History, watch: Watch) -> None:
         self._strategy = strategy
         self._history = history
-        self._sum = torch.zeros((), dtype=torch.float64, device=strategy.device)
-        self._steps = 0
-        self._epoch = 0
+        self._watch = watch
+        self._losses: list[torch.Tensor] = []
+        self._epoch = self._step = 0
 
     def add(self, loss: torch.Tensor, epoch: int) -> None:
         if epoch != self._epoch:
             self.settle()
             self._epoch = epoch
-        self._sum += loss
-        self._steps += 1
+        self._losses.append(loss)
+        self._step = self._history.step
+        if loss.device.type == "cpu":  # there is nothing to wait for
+            self._watch.check_number("loss", float(loss), self._step)
 
     def settle(self) -> None:
-        """Bring the sums, over all processes, into the history."""
-        if not self._steps:
+        """Bring the losses, summed over all processes, into the history."""
+        if not self._losses:
             return
-        (value,) = self._strategy.add(float(self._sum))
-        if not math.isfinite(value):
-            raise RunFailed(
-                f"the loss is {value} at step {self._history.step}",
-                hint="look at the data for numbers that are none, and lower the learning_rate",
-            )
+        import torch
+
+        losses = self._strategy.add(*torch.stack(self._losses).tolist())
         history = self._history
-        history.window[0] += value
-        history.window[1] += self._steps
+        for ago, loss in enumerate(reversed(losses)):
+            self._watch.check_number("loss", loss, self._step - ago)
+        history.window[0] += sum(losses)
+        history.window[1] += len(losses)
         while len(history.epochs) <= self._epoch:
             history.epochs.append([0.0, 0])
-        history.epochs[self._epoch][0] += value
-        history.epochs[self._epoch][1] += self._steps
-        self._sum.zero_()
-        self._steps = 0
+        history.epochs[self._epoch][0] += sum(losses)
+        history.epochs[self._epoch][1] += len(losses)
+        self._losses.clear()
+
+
+def _pinned(batch: Batch, device: torch.device) -> Batch:
+    """In memory that a GPU copies from by itself."""
+    if device.type == "cpu":
+        return batch
+    return {
+        name: value.pin_memory() if hasattr(value, "pin_memory") else value for name, value in batch.items()
+    }
 
 
 def _move(batch: Batch, device: torch.device) -> Batch:
     if device.type == "cpu":
         return batch
     return {
-        name: value.pin_memory().to(device, non_blocking=True) if hasattr(value, "pin_memory") else value
+        name: value.to(device, non_blocking=True) if hasattr(value, "to") else value
         for name, value in batch.items()
     }
 
 
-def _seed(seed: int, step: int, rank: int) -> None:
-    """Make what comes a function of these three: processes of different rows drop out different units."""
+def _seed(seed: int, step: int, rank: int, stage: int) -> None:
+    """Make what comes a function of these: processes of other rows, or layers, drop out other units."""
     import torch
 
-    digest = hashlib.sha256(f"{seed}/{step}/{rank}".encode()).digest()
+    key = f"{seed}/{step}/{rank}" + (f"/{stage}" if stage else "")
+    digest = hashlib.sha256(key.encode()).digest()
     torch.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def _save_activations(task: Task) -> None:
-    if not getattr(task.model, "supports_gradient_checkpointing", False):
-        raise BadConfig(
-            f"{type(task.model).__name__} cannot compute its activations twice (activation_checkpointing)"
-        )
-    how = {"use_reentrant": False}
-    if hasattr(task.model, "activation_checkpointing_enable"):  # as it is called since transformers 5.20
-        task.model.activation_checkpointing_enable(how)
-    else:
-        task.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
+    name = type(task.model).__name__
+    if getattr(task.model, "supports_gradient_checkpointing", False):
+        task.model.activation_checkpointing_enable({"use_reentrant": False})
+        if any(getattr(module, "gradient_checkpointing", False) for module in task.model.modules()):
+            return
+    raise BadConfig(
+        f"{name} cannot compute its activations twice (activation_checkpointing)",
+        hint="--set activation_checkpointing=false, and a smaller micro_batch",
+    )
 
 
-def _compile(model: Any, *, dynamic: bool) -> Any:
-    import torch
+def _compiled(model: Any) -> str:
+    """Whether compiled code ran, by torch's own count of it."""
+    if getattr(model, "_compiled_call_impl", None) is None:
+        return "no"
+    from torch._dynamo.utils import counters
 
-    return torch.compile(model, dynamic=dynamic or None)
+    return f"yes, {counters['stats']['unique_graphs']} graphs"

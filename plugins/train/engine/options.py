@@ -86,3 +86,6 @@ class TorchConfig(PluginConfig):
         ge=0,
         description="CPU threads; with one, the same run gives the same bytes everywhere; 0: one per core",
     )
+    carbon_intensity: float = Field(
+        0.0, ge=0, description="grams of CO2 that a kilowatt-hour costs where it runs; 0: CO2 is not told"
+    )

@@ -40,7 +40,7 @@ class Dataset(Base):
 class DatasetVersion(Base):
     """`reviews/2`: immutable, with its datasheet.
 
-    `columns` holds the roles of columns (text, label, sensitive); `schema` name -> type.
+    `columns` holds the roles of columns (text, image, label, sensitive); `schema` name -> type.
     """
 
     __tablename__ = "dataset_versions"

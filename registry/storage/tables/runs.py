@@ -38,6 +38,8 @@ class Run(Base):
     config: Mapped[dict[str, Any]] = mapped_column(JSON)
     seed: Mapped[int] = mapped_column(BigInteger)
     engine: Mapped[str] = mapped_column(String(20))
+    processes: Mapped[int]
+    engine_options: Mapped[dict[str, Any]] = mapped_column(JSON)
     environment: Mapped[dict[str, Any]] = mapped_column(JSON)
     criteria_digest: Mapped[str] = mapped_column(String(71))
     state: Mapped[str] = mapped_column(String(20), index=True)
@@ -82,7 +84,7 @@ class RunMetric(Base):
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
-    step: Mapped[int]
+    step: Mapped[int] = mapped_column(BigInteger)
     value: Mapped[float] = mapped_column(Float(53))
 
 
