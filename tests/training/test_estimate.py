@@ -119,7 +119,7 @@ def test_memory_is_what_a_step_really_takes(plugin: str, options: dict[str, Any]
         model.config.use_cache = False
         model.activation_checkpointing_enable({"use_reentrant": False})
     model.train()
-    optimizer = build_optimizer(parameter_groups(model, config, {}), config)
+    optimizer = build_optimizer(parameter_groups(dict(model.named_parameters()), config, {}), config)
     living = Living()
     for parameter in model.parameters():
         living.add(parameter)
@@ -204,7 +204,7 @@ def test_what_processes_share_is_divided() -> None:
 )
 def test_what_an_optimizer_keeps(options: dict[str, Any], numbers: int) -> None:
     model, batch, config = real("train-classifier", {**ENCODER, **options})
-    optimizer = build_optimizer(parameter_groups(model, config, {}), config)
+    optimizer = build_optimizer(parameter_groups(dict(model.named_parameters()), config, {}), config)
     step(model, batch, optimizer, bf16=False)
     kept = sum(
         4 * value.numel()
@@ -220,7 +220,7 @@ def test_what_an_optimizer_keeps(options: dict[str, Any], numbers: int) -> None:
 
 def test_adafactor_keeps_rows_and_columns() -> None:
     model, batch, config = real("train-classifier", {**ENCODER, "optimizer": "adafactor"})
-    optimizer = build_optimizer(parameter_groups(model, config, {}), config)
+    optimizer = build_optimizer(parameter_groups(dict(model.named_parameters()), config, {}), config)
     step(model, batch, optimizer, bf16=False)
     kept = sum(
         4 * value.numel()
