@@ -30,7 +30,7 @@ class Study:
         asked: Values of every trial so far, by number.
         told: State of every trial that has ended.
         reported: Evaluations of every trial so far.
-        pruned: Trials that are to be stopped.
+        pruned: Trials that are to be stopped, with the step at which that was decided.
     """
 
     def __init__(self, config: SearchConfig, seed: int, journal: Path) -> None:
@@ -50,7 +50,7 @@ class Study:
         self.asked: list[dict[str, Value]] = []
         self.told: dict[int, str] = {}
         self.reported: dict[int, int] = {}
-        self.pruned: set[int] = set()
+        self.pruned: dict[int, int] = {}
         self._journal: Path | None = None
         for line in _lines(journal):
             self._again(line)
@@ -69,18 +69,19 @@ class Study:
         self._write({"ask": trial.number, "values": trial.params})
         return trial.number
 
-    def report(self, number: int, evaluation: int, loss: float) -> bool:
+    def report(self, number: int, evaluation: int, step: int, loss: float) -> bool:
         """Tell of a validation loss; whether the trial is to be stopped.
 
         Args:
             evaluation: Counted from 1 within the trial.
+            step: Of the training, when it was evaluated.
         """
-        self._write({"report": number, "evaluation": evaluation, "loss": loss})
+        self._write({"report": number, "evaluation": evaluation, "step": step, "loss": loss})
         # The pruner compares as the study does: where a high score is good, so is a high figure here.
         self._trials[number].report(loss if self._config.minimizes else -loss, evaluation)
         self.reported[number] = evaluation
         if self._trials[number].should_prune():
-            self.pruned.add(number)
+            self.pruned[number] = step
         return number in self.pruned
 
     def tell(self, number: int, state: str, score: float | None) -> None:
@@ -105,8 +106,8 @@ class Study:
                         f"trial {number} would be another one now",
                         hint="start the search anew: Optuna has changed",
                     )
-            case {"report": number, "evaluation": evaluation, "loss": loss}:
-                self.report(number, evaluation, loss)
+            case {"report": number, "evaluation": evaluation, "step": step, "loss": loss}:
+                self.report(number, evaluation, step, loss)
             case {"tell": number, "state": state, "score": score}:
                 self.tell(number, state, score)
 

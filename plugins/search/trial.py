@@ -138,16 +138,16 @@ class TrialAtWork:
                     self.message = message
                 case {"type": "metric", "name": "validation_loss", "value": loss, "step": int(step)}:
                     if not self._scores and step > self._last_step:
-                        self._last_step = step
-                        self._evaluate(part, loss)
+                        self._evaluate(part, step, loss)
 
-    def _evaluate(self, part: Part, loss: float) -> None:
+    def _evaluate(self, part: Part, step: int, loss: float) -> None:
+        self._last_step = step
         self._evaluations += 1
         if self._evaluations <= self._study.reported.get(self.number, 0):
             return  # said before a crash
         if self._config.pruning == "none" or self.number in self._study.pruned:
             return
-        if self._study.report(self.number, self._evaluations, loss):
+        if self._study.report(self.number, self._evaluations, step, loss):
             part.stop()
 
     def _judge(self, end: PartEnd) -> float:
@@ -168,7 +168,7 @@ class TrialAtWork:
             state=state,
             values=self._study.asked[self.number],
             scores=self._scores,
-            steps=self._steps or max(self._last_step, 0),
+            steps=self._steps or self._study.pruned.get(self.number, max(self._last_step, 0)),
             seconds=time.monotonic() - self._began,
             reason=reason,
         )

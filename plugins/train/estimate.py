@@ -177,7 +177,7 @@ def _words(changes: dict[str, Any]) -> str:
 
 def _assumed(device: Device, config: TorchConfig, steps: int) -> Iterator[str]:
     yield f"{device.name}: {device.source}"
-    yield "every row is as long as a row may be; attention keeps no probabilities"
+    yield "every row is as long as a row may be; attention keeps no probabilities (a CPU does, with dropout)"
     if device.speeds:
         peak = device.speeds[config.precision]
         yield f"{UTILISATION:.0%} of a peak of {peak / 1e12:.3g} TFLOPs in {config.precision}"

@@ -26,6 +26,8 @@ _GRACE = 8.0
 _RESTARTS = 2
 # How a part ends that was stopped, and can go on.
 _STOPPED = ("cancelled", "preempted")
+# Words after which it goes on by itself, if it can.
+_UNFINISHED = ("preempted", "died")
 
 
 def start_part(run: RunFolder, spec: RunSpec, path: Path) -> RunPart:
@@ -63,7 +65,7 @@ class RunPart(Part):
             if self._stopping is not None and time.monotonic() > self._stopping:
                 self._end(signal.SIGKILL)
             return None
-        if ended is not None and (ended.state != "preempted" or self._stopping is not None):
+        if ended is not None and ended.state not in _UNFINISHED:
             return self._told(ended)
         if self._stopping is not None:
             return PartEnd("cancelled", "it was stopped")
@@ -72,6 +74,8 @@ class RunPart(Part):
             self._files.take_back_word()
             self._begin()
             return None
+        if ended is not None:
+            return PartEnd("failed", ended.reason)
         how = f"killed by {signal.Signals(self._status).name}" if self._status else "gone without a word"
         return PartEnd("failed", f"its process was {how}: see {self._files.log}")
 

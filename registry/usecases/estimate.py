@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from registry.domain.design import choices
-from registry.domain.names import nearest
 from registry.domain.references import Ref
 from registry.errors import BadConfig, BadInput, Conflict, DoesNotFit
 from registry.extension.contract import TrainPlugin
@@ -19,6 +19,7 @@ from registry.storage import find
 from registry.storage.lifecycles import current_lifecycle
 
 _GIB = 2**30
+_ALIKE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,9 @@ def estimate_design(
     current_lifecycle(session).check_work("design", version.stage, str(ref))
     options = found.config_type.model_fields
     for key in values:
-        if key not in options and (near := nearest(key, options)):
-            raise BadConfig(f"plugin {plugin!r} has no option {key!r}", hint=f"did you mean {near!r}?")
+        # A design has other words, too; what is very like an option was meant as one.
+        if key not in options and (near := get_close_matches(key, options, 1, _ALIKE)):
+            raise BadConfig(f"plugin {plugin!r} has no option {key!r}", hint=f"did you mean {near[0]!r}?")
     merged = {**choices(version.design), **values}
     config = read_config(found, {key: value for key, value in merged.items() if key in options})
     data = find.data_of(session, version.id)

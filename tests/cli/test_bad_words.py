@@ -226,7 +226,8 @@ def test_data_that_is_half_said(given: list[str], message: str, phasegate: Phase
         (("--set", "layers"), "'layers' is no KEY=VALUE"),
         (("--set", "=2"), "'=2' is no KEY=VALUE"),
         (("--set", "layers=2", "--set", "layers=3"), "'layers' is given twice: '2' and '3'"),
-        ((), "Missing option '--set'"),
+        ((), "a design needs at least one value"),
+        (("--dry-run", "--set", "layers=2"), "--dry-run only estimates"),
     ],
 )
 def test_a_design_that_is_half_said(

@@ -31,6 +31,7 @@ PLUGINS = {
     "scribbles": "greedy:Scribbles",
     "counts": "working:Counts",
     "breeds": "working:Breeds",
+    "descends": "descending:Descends",
     "adds-up": "together:AddsUp",
     "trains": "deploying:Trains",
     "wavers": "wavering:Wavers",
