@@ -32,6 +32,7 @@ class Outcome:
         scores: Of each fold that was judged.
         steps: Optimizer steps, over all folds.
         seconds: By the clock.
+        architecture: Of the model that it trained, in words.
         reason: Why it failed.
     """
 
@@ -42,6 +43,7 @@ class Outcome:
     steps: int
     seconds: float
     reason: str = ""
+    architecture: str = ""
 
     @property
     def score(self) -> float | None:
@@ -84,6 +86,7 @@ class TrialAtWork:
         self._began = time.monotonic()
         self._scores: list[float] = []
         self._steps = 0
+        self._architecture = ""
         self._evaluations = 0
         self._last_step = -1
         self._part: Part | None = None
@@ -153,6 +156,7 @@ class TrialAtWork:
     def _judge(self, end: PartEnd) -> float:
         assert isinstance(end.result, Trained)
         metrics = end.result.evidence.metrics
+        self._architecture = end.result.evidence.facts.get("architecture", "")
         self._steps += int(metrics.get("steps", 0))
         metric = self._config.metric
         if metric not in metrics:
@@ -171,6 +175,7 @@ class TrialAtWork:
             steps=self._steps or self._study.pruned.get(self.number, max(self._last_step, 0)),
             seconds=time.monotonic() - self._began,
             reason=reason,
+            architecture=self._architecture,
         )
 
 

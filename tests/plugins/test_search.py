@@ -255,6 +255,8 @@ def test_a_real_training_is_searched(
     ctx = RunContext(spec, folder.path, partial(start_part, folder))
     designed = Search().run(ctx, read(**config))
     ctx.close()
+    assert designed.design.pop("plugin") == config["plugin"]
+    assert designed.design.pop("architecture")
     assert designed.design == {**config["fixed"], "learning_rate": 5e-3}
     assert designed.evidence.metrics["best_score"] < 0.5
     rows = designed.evidence.tables["trials"]
