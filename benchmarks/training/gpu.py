@@ -1,4 +1,4 @@
-"""On a GPU: pretraining of a 124M GPT-2 against a loop in nanoGPT's style, and LoRA on the shape of Llama-3-8B.
+"""On a GPU: pretraining a 124M GPT-2 beside a loop in nanoGPT's style, and LoRA on the shape of Llama-3-8B.
 
     python benchmarks/training/gpu.py [gpt2 lora] [--rounds 5] [--steps 30] [--tiny] [--out FILE]
 

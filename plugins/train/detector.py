@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from registry.errors import BadInput
 from registry.extension import DatasetInput, RunContext
@@ -13,6 +13,11 @@ from registry.plugins.train.picture_options import DetectorConfig
 from registry.plugins.train.pictures import Pictures, read_pictures
 from registry.plugins.train.start import begin
 from registry.plugins.train.torch_train import TorchTrain
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from registry.plugins.train.sketch import Sketch
 
 
 class TrainDetector(TorchTrain[DetectorConfig]):
@@ -26,7 +31,6 @@ class TrainDetector(TorchTrain[DetectorConfig]):
         from registry.plugins.train.tasks.picture_boxes import FORMAT, PictureBoxes, most_objects
         from registry.plugins.train.tasks.picture_models import (
             base_pictures,
-            build_yolos,
             check_patches,
             names,
         )
@@ -42,16 +46,7 @@ class TrainDetector(TorchTrain[DetectorConfig]):
             ctx,
             config,
             "AutoModelForObjectDetection",
-            lambda: build_yolos(
-                objects.classes,
-                **shape,
-                patch=config.patch,
-                hidden_size=config.hidden_size,
-                layers=config.layers,
-                heads=config.heads,
-                dropout=config.dropout,
-                objects=config.objects,
-            ),
+            lambda: _scratch(objects.classes, config),
             **names(objects.classes),
         )
         check_boxes(objects, validation[1] if validation else None, most_objects(model))
@@ -70,6 +65,31 @@ class TrainDetector(TorchTrain[DetectorConfig]):
             "std": list(expected.get("std", pictures.std)),
         }
         return PictureBoxes(model, train, validation, config=config, card=card)
+
+    def sketch(self, config: DetectorConfig) -> Sketch:
+        from registry.plugins.train.sketch import sketch_pictures
+        from registry.plugins.train.tasks.picture_models import check_patches
+
+        check_patches(config.size, config.patch, config.hidden_size, config.heads)
+        return sketch_pictures(
+            lambda: _scratch(("thing",), config), "1 label", channels=config.channels, size=config.size
+        )
+
+
+def _scratch(labels: tuple[str, ...], config: DetectorConfig) -> PreTrainedModel:
+    from registry.plugins.train.tasks.picture_models import build_yolos
+
+    return build_yolos(
+        labels,
+        size=config.size,
+        channels=config.channels,
+        patch=config.patch,
+        hidden_size=config.hidden_size,
+        layers=config.layers,
+        heads=config.heads,
+        dropout=config.dropout,
+        objects=config.objects,
+    )
 
 
 def _read(ctx: RunContext, data: DatasetInput, shape: dict[str, Any]) -> tuple[Pictures, Boxes]:

@@ -17,6 +17,8 @@ from registry.plugins.train.torch_train import TorchTrain
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from registry.plugins.train.sketch import Sketch
+
 
 class TrainImageClassifier(TorchTrain[ImageConfig]):
     """Train a picture classifier on a version's training data."""
@@ -57,6 +59,14 @@ class TrainImageClassifier(TorchTrain[ImageConfig]):
             "std": list(expected.get("std", pictures.std)),
         }
         return PictureClasses(model, train, validation, config=config, card=card)
+
+    def sketch(self, config: ImageConfig) -> Sketch:
+        _check(config)
+        from registry.plugins.train.sketch import sketch_pictures
+
+        return sketch_pictures(
+            lambda: _scratch(("no", "yes"), config), "2 labels", channels=config.channels, size=config.size
+        )
 
 
 def _check(config: ImageConfig) -> None:

@@ -124,6 +124,12 @@ def sketch_text(build: Callable[[], PreTrainedModel], *assumed: str, **lengths: 
         return Sketch(build(), row, assumed)
 
 
+def sketch_pictures(build: Callable[[], PreTrainedModel], *assumed: str, channels: int, size: int) -> Sketch:
+    """The sketch of a model that reads pictures, `size` pixels wide and high."""
+    with torch.device("meta"):
+        return Sketch(build(), {"pixel_values": torch.zeros(1, channels, size, size)}, assumed)
+
+
 @contextmanager
 def _checkpointing(model: PreTrainedModel, half: torch.dtype | None) -> Iterator[None]:
     model.config.use_cache = False

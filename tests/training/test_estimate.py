@@ -295,7 +295,9 @@ class TestDevices:
 
 
 @pytest.mark.parametrize(
-    "name", ["train-classifier", "train-causal-lm", "train-masked-lm", "train-seq2seq", "train-tagger"]
+    "name",
+    ["train-classifier", "train-causal-lm", "train-masked-lm", "train-seq2seq", "train-tagger"]
+    + ["train-image-classifier", "train-detector"],
 )
 def test_every_plugin_of_text_can_be_estimated(name: str) -> None:
     found = estimate(name, activation_checkpointing=True, precision="bf16")
