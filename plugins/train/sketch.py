@@ -18,6 +18,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from registry.errors import BadConfig
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -65,7 +67,15 @@ class Sketch:
         Args:
             precision: `fp32`, `tf32`, `bf16` or `fp16`.
             checkpointing: Whether activations of a layer are computed again for the backward pass.
+
+        Raises:
+            BadConfig: The model cannot compute them again.
         """
+        if checkpointing and not self.model.supports_gradient_checkpointing:
+            raise BadConfig(
+                f"{type(self.model).__name__} cannot compute its activations twice (activation_checkpointing)",
+                hint="--set activation_checkpointing=false, and a smaller micro_batch",
+            )
         half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
         key = (str(half), checkpointing)
         if key not in self._counted:

@@ -295,11 +295,19 @@ class TestDevices:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["train-classifier", "train-causal-lm", "train-masked-lm", "train-seq2seq", "train-tagger"]
-    + ["train-image-classifier", "train-detector"],
+    "name", ["train-classifier", "train-causal-lm", "train-masked-lm", "train-seq2seq", "train-tagger"]
 )
 def test_every_plugin_of_text_can_be_estimated(name: str) -> None:
     found = estimate(name, activation_checkpointing=True, precision="bf16")
     assert found.fits
     assert found.parameters > 1e5
+
+
+@pytest.mark.parametrize("name", ["train-image-classifier", "train-detector"])
+def test_pictures_can_be_estimated(name: str) -> None:
+    assert estimate(name, precision="bf16").parameters > 1e4
+
+
+def test_a_network_that_cannot_compute_again_says_so() -> None:
+    with pytest.raises(BadConfig, match="cannot compute its activations twice"):
+        estimate("train-image-classifier", family="resnet", activation_checkpointing=True)
