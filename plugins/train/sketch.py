@@ -73,7 +73,7 @@ class Sketch:
         """
         if checkpointing and not self.model.supports_gradient_checkpointing:
             raise BadConfig(
-                f"{type(self.model).__name__} cannot compute its activations twice (activation_checkpointing)",
+                f"{type(self.model).__name__} cannot do activation_checkpointing: it computes them once",
                 hint="--set activation_checkpointing=false, and a smaller micro_batch",
             )
         half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
@@ -71,12 +72,28 @@ def show(shell: Shell, name: str) -> None:
     shell.answer(answer, say)
 
 
+def _type(kind: Any) -> str:
+    """A type as people call it: `one of linear, cosine`, `list of str`, `mapping`."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return "one of " + ", ".join(str(each) for each in inner if each != "")
+    if origin is Annotated:
+        return _type(inner[0])
+    if origin in (Union, UnionType):
+        return " or ".join(_type(each) for each in inner if each is not NoneType)
+    if origin in (list, tuple):
+        return f"list of {_type(inner[0])}"
+    if origin is dict:
+        return "mapping"
+    return str(getattr(kind, "__name__", kind))
+
+
 def _option(name: str, field: Any) -> dict[str, Any]:
     kind = field.annotation
     default = "required" if field.is_required() else field.get_default(call_default_factory=True)
     return {
         "name": name,
-        "type": getattr(kind, "__name__", str(kind)) if not getattr(kind, "__args__", None) else str(kind),
+        "type": _type(kind),
         "default": default,
         "description": field.description or "",
     }
