@@ -53,8 +53,8 @@ class Search(DesignPlugin[SearchConfig]):
             )
         best = (min if config.minimizes else max)(found, key=lambda outcome: outcome.score or 0.0)
         ctx.log(f"trial {best.number} is the best: {best.settings}")
-        trained_by = {"plugin": config.plugin, "architecture": best.architecture or config.plugin}
-        design = {**trained_by, **config.fixed, **best.values}
+        named = ctx.model.design.get("architecture") or best.architecture or config.plugin
+        design = {"plugin": config.plugin, "architecture": named, **config.fixed, **best.values}
         return Designed(design=design, evidence=account(ctx, config, study, outcomes, best, folds=how))
 
 

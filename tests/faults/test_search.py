@@ -76,7 +76,9 @@ class TestWhatItFinds:
         )
         run = found["run"]["id"]
         assert len(trials(searched, run)) == 6
-        assert design(searched) == {"architecture": "curve", "depth": 3, "evaluations": 3, "rate": 1.5}
+        assert design(searched) == {
+            "plugin": "descends", "architecture": "curve", "depth": 3, "evaluations": 3, "rate": 1.5
+        }  # fmt: skip
         row = evidence(found)
         shown = searched("model", "show", REF, "--json").json
         assert (row["kind"], row["subject"]) == ("run.search", shown["digest"])
@@ -89,7 +91,8 @@ class TestWhatItFinds:
         assert {each["option"] for each in row["tables"]["importance"]} == {"rate", "depth"}
         assert sum(each["share"] for each in row["tables"]["importance"]) == pytest.approx(1)
         assert searched("runs", "show", run, "--json").json["outputs"] == {"design": REF}
-        assert "depth=3, evaluations=3, rate=1.5" in searched("model", "history", REF).out
+        told = searched("model", "history", REF).out
+        assert all(word in told for word in ("depth=3", "evaluations=3", "rate=1.5"))
         searched.verify()
 
         # Metrics and options of each trial are kept, weights are not.
@@ -169,7 +172,7 @@ class TestWhatItFinds:
     ) -> None:
         changes = {"space": {"depth": [1, 2, 3]}, "method": "grid", "trials": 0, "parallel": 3}
         search(searched, tmp_path, metric="depth", direction=direction, **changes)
-        assert design(searched) == {"depth": depth}
+        assert design(searched) == {"plugin": "descends", "architecture": "descends", "depth": depth}
 
 
 class TestWhatGoesWrong:

@@ -335,7 +335,7 @@ class TestBadInput:
         options = {"epochs": 1, "design": {"family": "resnet", "widths": "8, 16", "depths": [1, 1]}}
         assert train(tmp_path / "a", **options).evidence.facts["differs_from_design"] == "no"
         differs = train(tmp_path / "b", **options | {"widths": "4,8"}).evidence.facts["differs_from_design"]
-        assert differs == "widths 8, 16 -> (4, 8)"
+        assert differs == "widths 8, 16 -> 4,8"
 
     def test_a_base_is_asked_what_it_reads(self, trained: Trained, tmp_path: Path) -> None:
         """Sizes that differ from the base's are those of the base; see `base_pictures`."""

@@ -42,7 +42,9 @@ def task() -> MaskedLM:
     tokenizer = train_tokenizer(WEEK, vocab_size=400, lowercase=False, further=[MASK])
     special = {"pad_token": PAD, "cls_token": BEGIN, "sep_token": END, "mask_token": MASK}
     known = Vocabulary(tokenizer, special)
-    model = BertForMaskedLM(bert(EncoderConfig(hidden_size=8, layers=1, heads=1), known))
+    model = BertForMaskedLM(
+        bert(EncoderConfig(hidden_size=8, layers=1, heads=1), known.size, known.id("pad_token"))
+    )
     long = " ".join(WEEK)
     return MaskedLM(model, known, [long], [long], longest=64, mask=3, share=0.15, smoothing=0.0, card={})
 
