@@ -311,3 +311,9 @@ def test_slow_input(train_tiny: Train, monkeypatch: pytest.MonkeyPatch, tmp_path
     evidence = train_tiny(plugin=Slow(), validation=None, epochs=1, folder=tmp_path).evidence
     assert evidence.metrics["alarms.starved_input"] == 1
     assert evidence.metrics["waited_share"] > 0.5
+
+
+def test_words_that_no_batch_holds_do_not_stand_for_the_model(train_tiny: Train) -> None:
+    """Most rows of an embedding stand still in a healthy training: they are not what is watched."""
+    evidence = train_tiny(vocab_size=5000, weight_decay=0.0, epochs=2).evidence
+    assert evidence.metrics["alarms.dead_rate"] == 0

@@ -292,10 +292,11 @@ class Watch:
 
         step = self._history.step
         with torch.no_grad():
-            weights = (weight for group in optimizer.param_groups for weight in group["params"])
-            largest = max(weights, key=lambda weight: weight.numel())
-            # Of a sharded weight, what is here.
-            here = getattr(largest, "_local_tensor", largest)
+            # The last matrix of those that learn fastest: every row of the data moves all of it, which is
+            # not so of embeddings. Of a sharded weight, what is here.
+            fastest = max(optimizer.param_groups, key=lambda group: group["lr"])["params"]
+            last = next((weight for weight in reversed(fastest) if weight.ndim > 1), fastest[-1])
+            here = getattr(last, "_local_tensor", last)
             flat = here.detach().reshape(-1)[:_SAMPLE].float().clone()
         (then, before), self._sample = self._sample or (step, flat), (step, flat)
         size = float(flat.norm())
