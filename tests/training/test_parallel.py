@@ -260,7 +260,7 @@ class TestRefused:
         [
             (1, {"tensor": 2}, "tensor 2, and the run has one process", "--processes 2"),
             (1, {"tensor": 2, "shards": 3}, "tensor 2 x shards 3", "--processes 6"),
-            (4, {"pipeline": 3}, "pipeline 3 = 3 does not divide the run's 4 processes", "--processes 6"),
+            (4, {"pipeline": 3}, "pipeline 3 does not divide the run's 4 processes", "--processes 6"),
             (2, {"tensor": 2, "pipeline": 2}, "tensor 2 x pipeline 2 = 4", "--processes 4"),
             (8, {"batch_size": 4}, "a batch_size of 4 leaves some of 8 processes", "batch_size=8"),
         ],

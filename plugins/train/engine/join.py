@@ -22,8 +22,9 @@ def check_sizes(processes: int, config: TorchConfig) -> None:
             f"{asked}, and the run has one process", hint=f"add --engine torchrun --processes {product}"
         )
     if processes % product:
+        whole = f"{asked} = {product}" if " x " in asked else asked
         raise BadConfig(
-            f"{asked} = {product} does not divide the run's {processes} processes",
+            f"{whole} does not divide the run's {processes} processes",
             hint=f"--processes {-(-processes // product) * product}, or other sizes",
         )
     if config.batch_size < (ranks := processes // config.tensor // config.pipeline):
