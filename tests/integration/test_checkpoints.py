@@ -99,7 +99,8 @@ def test_a_key_is_made_once_and_for_its_owner_only(builder: Builder) -> None:
     assert ledger.make_key() == ledger.make_key(name=NAME) == ledger.key() == made
     entries = builder.acting("root").log(action="ledger-key-made")
     assert [entry.payload for entry in entries] == [{"verifier": made.verifier}]
-    secret = file.read_text().split("+")[-1].strip()
+    secret = file.read_text().strip().split("+", 4)[-1]  # it may hold a + of its own
+    assert len(secret) > 40
     with builder.database.read() as session:
         assert all(secret not in str(row) for row in session.execute(select(ENTRIES)))
     with pytest.raises(BadInput, match=r"for ever"):
