@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.errors import BadConfig, Cancelled, Preempted, RunFailed
 from registry.extension import RunContext
+from registry.files import disk_is_full
 from registry.plugins.train.engine import average, checkpoints
 from registry.plugins.train.engine.batches import Plan, share
 from registry.plugins.train.engine.device import check_compiler, precision, use_threads
@@ -123,7 +124,9 @@ class _Loop:
             folder = ctx.folder / checkpoints.FOLDER
             folder.mkdir(exist_ok=True)
             parameters = sum(p.numel() for p in task.model.parameters())
-            checkpoints.check_space(folder, parameters, config.checkpoints)
+            # A run that goes on has room for what it has, or finds the disk full when it is.
+            if ctx.resume_from() is None:
+                checkpoints.check_space(folder, parameters, config.checkpoints)
         self.model = strategy.prepare(task, config)
         weights = strategy.weights(self.model)
         self.optimizer = build_optimizer(parameter_groups(weights, config, task.rates), config)
@@ -347,6 +350,8 @@ class _Loop:
         try:
             checkpoints.save(folder, weights, optimizer, state)
         except OSError as cause:
+            if disk_is_full(cause):
+                raise  # the run can go on once there is room: it has not failed
             raise RunFailed(f"a checkpoint could not be written: {cause}", hint="free some space") from cause
         self.ctx.checkpoint(folder, history.step)
         best = checkpoints.folder_of(self.ctx, history.best_step) if self.config.patience else None
