@@ -6,6 +6,7 @@ Which one it is stands in RANK, and how many there are in WORLD_SIZE.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -122,6 +123,9 @@ def run_rank(folder: RunFolder, heed: Heed = heed_signals) -> int:
         # Where the disk is full this may fail; then the supervisor finds out by itself.
         with contextlib.suppress(OSError):
             folder.leave_word(ended)
+    # Torch's threads take their place in the interpreter once more when they let a tensor go. One that
+    # does so while the interpreter ends brings the process down, so they end before: nothing uses them now.
+    gc.collect()
     # Whoever saved its work ends well: nobody must end the others for it.
     return 0 if ended.state in ("succeeded", "preempted") else 3
 

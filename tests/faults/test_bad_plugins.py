@@ -143,6 +143,12 @@ def test_a_thread_that_lingers_does_not_hold_the_run_up(bad: Phasegate) -> None:
     assert not processes(bad.home, within=5.0)
 
 
+def test_what_a_plugin_held_is_let_go_before_the_interpreter_ends(bad: Phasegate) -> None:
+    """Torch's process groups are held in cycles, and their threads abort a process that ends around them."""
+    bad("run", "holds", SUBJECT)
+    assert "let go, the interpreter ends: False" in bad("runs", "logs", "1").out
+
+
 def test_a_worker_left_behind_is_ended(bad: Phasegate) -> None:
     bad("run", "breeds", SUBJECT, "--set", "returns=true")
     until(lambda: gone(worker(bad)))

@@ -123,7 +123,16 @@ def first(training: Training) -> psutil.Process:
 
 
 def rank(training: Training, number: int) -> psutil.Process:
-    return next(p for p in of_the_plugin(training) if p.environ().get("RANK") == str(number))
+    """One of its processes; there is none for a moment while a new supervisor starts it again."""
+
+    def found() -> psutil.Process | None:
+        for process in of_the_plugin(training):
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("RANK") == str(number):
+                    return process
+        return None
+
+    return until(found)
 
 
 def kill(*victims: psutil.Process) -> None:
@@ -148,8 +157,11 @@ def strike(training: Training, blow: str) -> None:
     elif blow == "plugin":
         kill(first(training))
     elif blow in ("supervisor", "both"):
+        left = of_the_plugin(training)
         kill(*supervisors(home), *([first(training)] if blow == "both" else []))
         assert training.state == "running", "looking at it gives it another supervisor"
+        if blow == "both":
+            until(lambda: all(gone(process.pid) for process in left))
     elif blow == "a rank":
         kill(rank(training, 1))
 

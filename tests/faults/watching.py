@@ -7,8 +7,11 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
+
+T = TypeVar("T")
 
 
 def processes(home: Path, within: float = 0.0) -> list[psutil.Process]:
@@ -47,12 +50,13 @@ def plugins(home: Path) -> list[psutil.Process]:
     return [process for process in processes(home) if "registry.runner.child" in _words(process)]
 
 
-def until(holds: Callable[[], object], within: float = 20.0, every: float = 0.05) -> None:
-    """Wait for something to become true, looking every so many seconds."""
+def until(holds: Callable[[], T | None], within: float = 20.0, every: float = 0.05) -> T:
+    """Wait for something to become true, looking every so many seconds; returns it."""
     deadline = time.monotonic() + within
-    while not holds():
+    while not (found := holds()):
         assert time.monotonic() < deadline, f"not within {within:g} seconds"
         time.sleep(every)
+    return found
 
 
 def gone(pid: int) -> bool:

@@ -5,6 +5,7 @@ One start of the processes serves many trainings: each has a folder, and leaves 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -101,6 +102,7 @@ def main(path: str) -> None:
         folder = Path(path).parent / case.get("folder", name)
         result = run({**case, "name": name}, folder)
         (folder / f"{name}-{rank}.json").write_text(json.dumps(result))
+    gc.collect()  # as the runner does: torch's threads must not outlive the interpreter
 
 
 if __name__ == "__main__":

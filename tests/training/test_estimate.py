@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -306,6 +309,22 @@ def test_every_plugin_of_text_can_be_estimated(name: str) -> None:
 @pytest.mark.parametrize("name", ["train-image-classifier", "train-detector"])
 def test_pictures_can_be_estimated(name: str) -> None:
     assert estimate(name, precision="bf16").parameters > 1e4
+
+
+def test_a_detector_can_be_estimated_by_a_process_that_loaded_a_model_before(tmp_path: Path) -> None:
+    """transformers replaces linspace while it loads, and torch may remember that for devices ever after."""
+    program = f"""
+from registry.extension.discovery import load_plugin, read_config
+from registry.plugins.train.tasks.picture_models import build_vit
+model = build_vit("ab", size=8, channels=1, patch=4, hidden_size=8, layers=1, heads=1, dropout=0.0)
+model.save_pretrained({str(tmp_path)!r})
+type(model).from_pretrained({str(tmp_path)!r})
+plugin = load_plugin("train-detector")
+print(plugin.estimate(read_config(plugin, {{}}), device="h100", rows=1, processes=0).parameters)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 1e4
 
 
 def test_a_network_that_cannot_compute_again_says_so() -> None:

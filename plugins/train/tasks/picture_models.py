@@ -125,7 +125,8 @@ def sines(side: int, width: int) -> torch.Tensor:
     import torch
 
     count = width // 4
-    periods = 2 * (2 * side) ** torch.linspace(0, 1, count)
+    # Not linspace: a model that is loaded before anything is put on `meta` hides it from torch.device.
+    periods = 2 * (2 * side) ** (torch.arange(count) / max(count - 1, 1))
     angles = torch.arange(side)[:, None] * (2 * torch.pi / periods)
     axis = torch.cat([angles.sin(), angles.cos()], dim=1)
     rows, columns = axis[:, None].expand(-1, side, -1), axis[None].expand(side, -1, -1)

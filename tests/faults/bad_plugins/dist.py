@@ -10,6 +10,7 @@ PLUGINS = {
     "declines": "ending:Declines",
     "hangs": "ending:Hangs",
     "lingers": "ending:Lingers",
+    "holds": "ending:Holds",
     "kills-itself": "ending:KillsItself",
     "leaves-quietly": "ending:LeavesQuietly",
     "nan-metric": "results:NanMetric",

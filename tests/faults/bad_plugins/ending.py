@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -63,6 +64,25 @@ class Lingers(_Dataset):
     def run(self, ctx: RunContext, config: PluginConfig) -> Evidence:
         threading.Thread(target=time.sleep, args=(600,)).start()
         return Evidence(metrics={"done": 1.0}, summary="done")
+
+
+class Holds(_Dataset):
+    """Returns, and leaves something that only the garbage collector lets go; then it says when that was."""
+
+    name = "holds"
+
+    def run(self, ctx: RunContext, config: PluginConfig) -> Evidence:
+        gc.disable()
+        held = _Held()
+        held.itself = held
+        return Evidence(summary="done")
+
+
+class _Held:
+    itself: _Held
+
+    def __del__(self) -> None:
+        os.write(1, f"let go, the interpreter ends: {sys.is_finalizing()}\n".encode())
 
 
 class KillsItself(_Dataset):
