@@ -312,7 +312,7 @@ def test_pictures_can_be_estimated(name: str) -> None:
 
 
 def test_a_detector_can_be_estimated_by_a_process_that_loaded_a_model_before(tmp_path: Path) -> None:
-    """transformers replaces linspace while it loads, and torch may remember that for devices ever after."""
+    """Transformers replaces linspace while it loads, and torch may remember that for devices ever after."""
     program = f"""
 from registry.extension.discovery import load_plugin, read_config
 from registry.plugins.train.tasks.picture_models import build_vit
