@@ -24,6 +24,7 @@ from registry.extension.testing import dataset_input, run_plugin
 from registry.plugins.train import account, card, parity, provenance
 from registry.plugins.train.classifier import TrainClassifier
 from registry.plugins.train.engine.loop import _Loop
+from registry.plugins.train.engine.saving import Saving
 
 _SPENT: Counter[str] = Counter()
 
@@ -54,7 +55,7 @@ def main() -> None:
     texts = [" ".join(dice.choices(words, k=dice.randint(20, 60))) for _ in range(chosen.rows)]
     table = pa.table({"text": texts, "label": [dice.choice("ab") for _ in texts]})
     timed(_Loop, "_report", "report")
-    timed(_Loop, "_save", "checkpoints")
+    timed(Saving, "save", "checkpoints")
     timed(account, "ran_on", "evidence")
     timed(account, "footprint", "evidence")
     timed(account, "commit", "evidence")

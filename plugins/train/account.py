@@ -15,6 +15,7 @@ from registry.plugins.train.engine.watch import ALARMS, WELL_BELOW, beginning, s
 from registry.plugins.train.footprint import Meter, footprint
 from registry.plugins.train.label_audit import audit_labels, keep, without_texts
 from registry.plugins.train.provenance import PACKAGES, commit, files_of, learned_from, ran_on
+from registry.plugins.train.replay import mixture
 from registry.plugins.train.tuning import Tuned
 
 # What transformers calls the options that describe an architecture.
@@ -82,6 +83,7 @@ def account(
         "seconds": seconds,
         "hours": seconds / 3600,
         **task.metrics(),
+        **mixture(task),
     }
     facts = {
         **ran_on(ctx.folder, fitted.facts),

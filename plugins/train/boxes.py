@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from registry.errors import BadInput, BadTable
 from registry.extension import DatasetInput
 from registry.plugins.train.average_precision import Box
+from registry.plugins.train.rows import Rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,7 @@ _LIKE = "a row is like [{box: [x, y, width, height], label: cat}], in pixels fro
 
 
 @dataclass(frozen=True)
-class Boxes:
+class Boxes(Rows):
     """Objects of each picture.
 
     Attributes:

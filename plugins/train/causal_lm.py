@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from registry.errors import BadConfig, BadInput
-from registry.extension import DatasetInput, RunContext
-from registry.extension.tables import TextKind
+from registry.extension import RunContext
 from registry.plugins.train.encoder import check_heads
 from registry.plugins.train.engine.task import Task
+from registry.plugins.train.replay import REPLAY, mix, read_old
 from registry.plugins.train.start import StartConfig, begin
 from registry.plugins.train.texts import kind_of, read_chats, read_texts
 from registry.plugins.train.torch_train import TorchTrain
@@ -56,9 +56,9 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
             _check(config)
         source = ctx.role("train")
         kind = kind_of(source, "text", "messages")
-        validation = ctx.data.get("validation")
-        if validation and (other := kind_of(validation, "text", "messages")) != kind:
-            raise BadInput(f"the training data holds {kind}, and the validation data {other}")
+        for data in (ctx.data[role] for role in ("validation", REPLAY) if role in ctx.data):
+            if (other := kind_of(data, "text", "messages")) != kind:
+                raise BadInput(f"the training data holds {kind}, and the {data.role} data {other}")
         if kind == "messages" and config.packing == "stream":
             raise BadConfig("conversations are no stream", hint="use packing=documents or packing=none")
 
@@ -70,12 +70,14 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
         from registry.plugins.train.tasks.tokenizers import learn_bytes, learn_characters
         from registry.plugins.train.tasks.vocabulary import begin_vocabulary
 
-        rows = {data.ref: _read(data, kind) for data in (source, validation) if data}
+        read = read_texts if kind == "text" else read_chats
+        fresh, old = read(source), read_old(ctx, config, read)
+        validation = read(ctx.data["validation"]) if "validation" in ctx.data else None
         learn = learn_bytes if config.tokenizer == "bpe" else learn_characters
         vocabulary = begin_vocabulary(
             ctx,
             lambda: learn(
-                chat.plain(rows[source.ref]),
+                chat.plain(old.after(fresh) if old else fresh),
                 vocab_size=config.vocab_size,
                 special=[END],
                 # What is to be continued begins as a document does.
@@ -89,23 +91,26 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
         model = begin(
             ctx,
             config,
-            "AutoModelForCausalLM",
+            CausalLM.auto,
             lambda: build_decoder(config.family, vocabulary_size(vocabulary.size), end, config.model_dump()),
         )
 
-        def corpus(data: DatasetInput) -> Corpus:
+        def corpus(rows: list[Any], role: str) -> Corpus:
             if kind == "text":
-                return read_documents(rows[data.ref], vocabulary, config.context, config.packing)
-            return read_conversations(rows[data.ref], vocabulary, config.context, config.packing, data.role)
+                return read_documents(rows, vocabulary, config.context, config.packing)
+            return read_conversations(rows, vocabulary, config.context, config.packing, role)
 
-        train = corpus(source)
+        train = corpus(fresh, "train")
+        if old:
+            earlier, kept = corpus(old.pool, REPLAY), corpus(old.kept, REPLAY)
+            train += earlier
         if train.ended is not None and train.ended < 1:
             ctx.log(f"of the answers, {train.ended:.0%} end in a special token that is trained")
-        return CausalLM(
+        task = CausalLM(
             model,
             vocabulary,
             train,
-            corpus(validation) if validation else None,
+            corpus(validation, "validation") if validation else None,
             longest=config.context,
             smoothing=config.label_smoothing,
             card={
@@ -115,6 +120,9 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
                 "context": config.context,
             },
         )
+        if old:
+            mix(task, config, len(earlier.blocks), kept.blocks)
+        return task
 
     def sketch(self, config: CausalConfig) -> Sketch:
         _check(config)
@@ -141,7 +149,3 @@ def _check(config: CausalConfig) -> None:
         raise BadConfig(
             f"a head of llama has an even width, and {config.hidden_size} / {config.heads} is odd"
         )
-
-
-def _read(data: DatasetInput, kind: TextKind) -> list[Any]:
-    return read_texts(data) if kind == "text" else read_chats(data)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from registry.domain.names import did_you_mean
-from registry.errors import BadConfig, BadInput
 from registry.extension import RunContext
 from registry.plugins.train.base import fill, special_tokens
+from registry.plugins.train.encoder import check_heads
 from registry.plugins.train.engine.task import Task
-from registry.plugins.train.labelled import LabelledTexts, read_labelled
+from registry.plugins.train.labelled import read_labelled
+from registry.plugins.train.labels import check_labels
 from registry.plugins.train.options import TrainConfig
-from registry.plugins.train.replay import ROLE, keep_apart, replays
+from registry.plugins.train.replay import mix, read_old
 from registry.plugins.train.start import begin, begin_tokenizer
 from registry.plugins.train.torch_train import OF_SCRATCH, TorchTrain
 
@@ -28,16 +27,13 @@ class TrainClassifier(TorchTrain[TrainConfig]):
 
     def build(self, ctx: RunContext, config: TrainConfig) -> Task:
         if ctx.base is None:
-            _check_heads(config)
+            check_heads(config.hidden_size, config.heads)
         source = ctx.role("train")
         train = read_labelled(source, config.reweigh)
-        fresh, kept = len(train.labels), None
-        if replays(ctx, config):
-            old = read_labelled(ctx.data[ROLE], config.reweigh)
-            pool, apart = keep_apart(len(old.labels), ctx.seed)
-            train, kept = train + old.only(pool), old.only(apart)
+        if old := read_old(ctx, config, lambda data: read_labelled(data, config.reweigh)):
+            train = old.after(train)
         validation = read_labelled(ctx.data["validation"]) if "validation" in ctx.data else None
-        positive = _check(train, validation, config)
+        positive = check_labels(train, validation, config.positive)
         ctx.log(f"labels {', '.join(train.classes)}, positive {positive!r}")
 
         from registry.plugins.train.tasks.text_classes import FORMAT, TextClasses, build_encoder
@@ -50,7 +46,7 @@ class TrainClassifier(TorchTrain[TrainConfig]):
         model = begin(
             ctx,
             config,
-            "AutoModelForSequenceClassification",
+            TextClasses.auto,
             lambda: build_encoder(train.classes, tokenizer.get_vocab_size(), config),
             id2label=dict(enumerate(train.classes)),
             label2id={label: number for number, label in enumerate(train.classes)},
@@ -73,12 +69,12 @@ class TrainClassifier(TorchTrain[TrainConfig]):
                 "max_length": config.max_length,
             },
         )
-        if kept is not None:
-            task.replay(len(train.labels) - fresh, config.replay_share, kept)
+        if old:
+            mix(task, config, old.rows, task.encode(old.kept)[0])
         return task
 
     def sketch(self, config: TrainConfig) -> Sketch:
-        _check_heads(config)
+        check_heads(config.hidden_size, config.heads)
         from registry.plugins.train.sketch import sketch_text
         from registry.plugins.train.tasks.text_classes import build_encoder
 
@@ -87,25 +83,3 @@ class TrainClassifier(TorchTrain[TrainConfig]):
             f"2 labels, and all of the {config.vocab_size:,} tokens that the tokenizer may learn",
             input_ids=config.max_length,
         )
-
-
-def _check_heads(config: TrainConfig) -> None:
-    if config.hidden_size % config.heads:
-        raise BadConfig(f"{config.heads} heads do not divide a hidden_size of {config.hidden_size}")
-
-
-def _check(train: LabelledTexts, validation: LabelledTexts | None, config: TrainConfig) -> str:
-    """Refuse what cannot be learned; returns the positive label."""
-    if len(train.classes) < 2:
-        raise BadInput(
-            f"all {len(train.labels)} training rows have the label {train.classes[0]!r}: nothing to learn"
-        )
-    if validation and (strangers := sorted(set(validation.classes) - set(train.classes))):
-        raise BadInput(f"the validation data has labels that the training data lacks: {', '.join(strangers)}")
-    if config.positive and config.positive not in train.classes:
-        raise BadConfig(
-            f"positive is {config.positive!r}, which is none of the labels",
-            hint=did_you_mean(config.positive, train.classes),
-        )
-    counts = Counter(train.labels)
-    return config.positive or min(train.classes, key=lambda label: (counts[label], label))

@@ -11,12 +11,11 @@ from registry.plugins.train.boxes import Boxes, check_boxes, check_objects, read
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.picture_options import DetectorConfig
 from registry.plugins.train.pictures import Pictures, read_pictures
+from registry.plugins.train.replay import mix, read_old
 from registry.plugins.train.start import begin
 from registry.plugins.train.torch_train import TorchTrain
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from registry.plugins.train.sketch import Sketch
 
 
@@ -31,22 +30,25 @@ class TrainDetector(TorchTrain[DetectorConfig]):
         from registry.plugins.train.tasks.picture_boxes import FORMAT, PictureBoxes, most_objects
         from registry.plugins.train.tasks.picture_models import (
             base_pictures,
+            build_yolos,
             check_patches,
             names,
         )
 
-        check_patches(config.size, config.patch, config.hidden_size, config.heads)
+        check_patches(config)
         expected = base_pictures(ctx)
         shape = {name: expected.get(name, getattr(config, name)) for name in ("size", "channels")}
         source = ctx.role("train")
         train = _read(ctx, source, shape)
+        if old := read_old(ctx, config, lambda data: _read(ctx, data, shape)):
+            train = old.after(train)
         validation = _read(ctx, ctx.data["validation"], shape) if "validation" in ctx.data else None
         pictures, objects = train
         model = begin(
             ctx,
             config,
-            "AutoModelForObjectDetection",
-            lambda: _scratch(objects.classes, config),
+            PictureBoxes.auto,
+            lambda: build_yolos(objects.classes, config),
             **names(objects.classes),
         )
         check_boxes(objects, validation[1] if validation else None, most_objects(model))
@@ -64,32 +66,19 @@ class TrainDetector(TorchTrain[DetectorConfig]):
             "mean": list(expected.get("mean", pictures.mean)),
             "std": list(expected.get("std", pictures.std)),
         }
-        return PictureBoxes(model, train, validation, config=config, card=card)
+        task = PictureBoxes(model, train, validation, config=config, card=card)
+        if old:
+            mix(task, config, old.rows, task.encode(*old.kept))
+        return task
 
     def sketch(self, config: DetectorConfig) -> Sketch:
         from registry.plugins.train.sketch import sketch_pictures
-        from registry.plugins.train.tasks.picture_models import check_patches
+        from registry.plugins.train.tasks.picture_models import build_yolos, check_patches
 
-        check_patches(config.size, config.patch, config.hidden_size, config.heads)
+        check_patches(config)
         return sketch_pictures(
-            lambda: _scratch(("thing",), config), "1 label", channels=config.channels, size=config.size
+            lambda: build_yolos(("thing",), config), "1 label", channels=config.channels, size=config.size
         )
-
-
-def _scratch(labels: tuple[str, ...], config: DetectorConfig) -> PreTrainedModel:
-    from registry.plugins.train.tasks.picture_models import build_yolos
-
-    return build_yolos(
-        labels,
-        size=config.size,
-        channels=config.channels,
-        patch=config.patch,
-        hidden_size=config.hidden_size,
-        layers=config.layers,
-        heads=config.heads,
-        dropout=config.dropout,
-        objects=config.objects,
-    )
 
 
 def _read(ctx: RunContext, data: DatasetInput, shape: dict[str, Any]) -> tuple[Pictures, Boxes]:

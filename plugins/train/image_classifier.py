@@ -11,6 +11,7 @@ from registry.plugins.train.engine.task import Task
 from registry.plugins.train.labels import Labels, check_labels, read_labels
 from registry.plugins.train.picture_options import ImageConfig
 from registry.plugins.train.pictures import Pictures, read_pictures
+from registry.plugins.train.replay import mix, read_old
 from registry.plugins.train.start import begin
 from registry.plugins.train.torch_train import TorchTrain
 
@@ -29,13 +30,15 @@ class TrainImageClassifier(TorchTrain[ImageConfig]):
 
     def build(self, ctx: RunContext, config: ImageConfig) -> Task:
         from registry.plugins.train.tasks.picture_classes import FORMAT, PictureClasses
-        from registry.plugins.train.tasks.picture_models import base_pictures, names
+        from registry.plugins.train.tasks.picture_models import base_pictures, build_classifier, names
 
         _check(config)
         expected = base_pictures(ctx)
         shape = {name: expected.get(name, getattr(config, name)) for name in ("size", "channels")}
         source = ctx.role("train")
         train = _read(ctx, source, config.reweigh, shape)
+        if old := read_old(ctx, config, lambda data: _read(ctx, data, config.reweigh, shape)):
+            train = old.after(train)
         validation = _read(ctx, ctx.data["validation"], (), shape) if "validation" in ctx.data else None
         pictures, labels = train
         positive = check_labels(labels, validation[1] if validation else None, config.positive)
@@ -43,8 +46,8 @@ class TrainImageClassifier(TorchTrain[ImageConfig]):
         model = begin(
             ctx,
             config,
-            "AutoModelForImageClassification",
-            lambda: _scratch(labels.classes, config),
+            PictureClasses.auto,
+            lambda: build_classifier(labels.classes, config),
             **names(labels.classes),
         )
         if config.dropout and (ctx.base or config.family == "resnet"):
@@ -58,14 +61,21 @@ class TrainImageClassifier(TorchTrain[ImageConfig]):
             "mean": list(expected.get("mean", pictures.mean)),
             "std": list(expected.get("std", pictures.std)),
         }
-        return PictureClasses(model, train, validation, config=config, card=card)
+        task = PictureClasses(model, train, validation, config=config, card=card)
+        if old:
+            mix(task, config, old.rows, task.encode(*old.kept))
+        return task
 
     def sketch(self, config: ImageConfig) -> Sketch:
         _check(config)
         from registry.plugins.train.sketch import sketch_pictures
+        from registry.plugins.train.tasks.picture_models import build_classifier
 
         return sketch_pictures(
-            lambda: _scratch(("no", "yes"), config), "2 labels", channels=config.channels, size=config.size
+            lambda: build_classifier(("no", "yes"), config),
+            "2 labels",
+            channels=config.channels,
+            size=config.size,
         )
 
 
@@ -73,7 +83,7 @@ def _check(config: ImageConfig) -> None:
     from registry.plugins.train.tasks.picture_models import check_patches
 
     if config.family == "vit":
-        check_patches(config.size, config.patch, config.hidden_size, config.heads)
+        check_patches(config)
     if len(config.widths) != len(config.depths) or min(*config.widths, *config.depths) < 1:
         raise BadConfig(
             f"widths {config.widths} and depths {config.depths} do not describe the same stages",
@@ -95,23 +105,6 @@ def _read(
             f"{width} x {height} to {most_width} x {most_height} pixels"
         )
     return pictures, labels
-
-
-def _scratch(labels: tuple[str, ...], config: ImageConfig) -> PreTrainedModel:
-    from registry.plugins.train.tasks.picture_models import build_resnet, build_vit
-
-    if config.family == "resnet":
-        return build_resnet(labels, channels=config.channels, widths=config.widths, depths=config.depths)
-    return build_vit(
-        labels,
-        size=config.size,
-        channels=config.channels,
-        patch=config.patch,
-        hidden_size=config.hidden_size,
-        layers=config.layers,
-        heads=config.heads,
-        dropout=config.dropout,
-    )
 
 
 def _drop_before_head(model: PreTrainedModel, share: float) -> None:

@@ -25,9 +25,17 @@ _CUT = "\ufffd"
 
 
 def audit_labels(task: Task, seed: int) -> list[dict[str, Any]]:
-    """Random training rows as the model was fed them, beside what the data says; see `Task.audit`."""
+    """Random training rows as the model was fed them, beside what the data says; see `Task.audit`.
+
+    Where old rows were mixed in, each says whether it is `from` the `train` or the `replay` data.
+    """
     rows = range(len(task.train))
-    return task.audit(sorted(random.Random(seed).sample(rows, min(len(rows), _ROWS))))
+    found = task.audit(sorted(random.Random(seed).sample(rows, min(len(rows), _ROWS))))
+    fresh = len(rows) - task.replayed
+    return [
+        {**row, "from": "train" if row["row"] < fresh else "replay"} if task.replayed else row
+        for row in found
+    ]
 
 
 def text_is_fed(tokenizer: Tokenizer, ids: Sequence[int], text: str) -> dict[str, Any]:

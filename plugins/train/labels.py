@@ -11,13 +11,14 @@ from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadInput, BadTable
 from registry.extension import DatasetInput
 from registry.extension.tables import groups_of
+from registry.plugins.train.rows import Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
-class Labels:
+@dataclass(frozen=True)
+class Labels(Rows):
     """What each row is, and of which groups.
 
     Attributes:

@@ -9,6 +9,7 @@ from pydantic import Field
 from registry.extension import RunContext
 from registry.plugins.train.encoder import OF_SCRATCH, EncoderConfig, check_heads
 from registry.plugins.train.engine.task import Task
+from registry.plugins.train.replay import mix, read_old
 from registry.plugins.train.start import begin
 from registry.plugins.train.texts import read_texts
 from registry.plugins.train.torch_train import TorchTrain
@@ -36,6 +37,9 @@ class TrainMaskedLM(TorchTrain[MaskedConfig]):
             check_heads(config.hidden_size, config.heads)
         source = ctx.role("train")
         texts = read_texts(source)
+        fresh = len(texts)
+        if old := read_old(ctx, config, read_texts):
+            texts = old.after(texts)
         validation = read_texts(ctx.data["validation"]) if "validation" in ctx.data else []
 
         from transformers import BertForMaskedLM
@@ -56,10 +60,10 @@ class TrainMaskedLM(TorchTrain[MaskedConfig]):
         model = begin(
             ctx,
             config,
-            "AutoModelForMaskedLM",
+            MaskedLM.auto,
             lambda: BertForMaskedLM(bert(config, vocabulary.size, vocabulary.id("pad_token"))),
         )
-        return MaskedLM(
+        task = MaskedLM(
             model,
             vocabulary,
             texts,
@@ -74,6 +78,10 @@ class TrainMaskedLM(TorchTrain[MaskedConfig]):
                 "max_length": config.max_length,
             },
         )
+        if old:
+            pieces = sum(text >= fresh for text in task.sources)
+            mix(task, config, pieces, task.encode(old.kept)[0])
+        return task
 
     def sketch(self, config: MaskedConfig) -> Sketch:
         check_heads(config.hidden_size, config.heads)

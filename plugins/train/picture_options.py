@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from registry.extension.options import Numbers, Words
+from registry.extension.options import Numbers
+from registry.plugins.train.label_options import LabelConfig
 from registry.plugins.train.start import StartConfig
 
 
@@ -27,20 +28,10 @@ class AugmentConfig(StartConfig):
         return bool(self.rotate or self.shift or self.zoom or self.flip or self.erase)
 
 
-class ImageConfig(AugmentConfig):
+class ImageConfig(LabelConfig, AugmentConfig):
     """How to train, and what; options of the architecture default to the version's design."""
 
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of each target spread over all labels")
-    reweigh: Words = Field(
-        (), description="sensitive columns, comma-separated, that row weights make independent of the label"
-    )
-    class_weight: Literal["none", "balanced"] = Field(
-        "none", description="balanced: rare labels count as much as frequent ones"
-    )
-    positive: str = Field(
-        "",
-        description="label that binary metrics count as positive; default: the rarest in the training data",
-    )
     family: Literal["vit", "resnet"] = Field("resnet", description="what is trained from scratch")
     size: int = Field(32, ge=8, description="height and width that pictures are resized to, in pixels")
     channels: Literal[1, 3] = Field(3, description="1: grey; 3: colour")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from registry.extension import DatasetInput, RunContext
@@ -43,6 +43,29 @@ class Pictures:
     pixels: np.ndarray | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def only(self, rows: Sequence[int]) -> Pictures:
+        """Some of them; they are fed as all are."""
+        chosen = list(rows)
+        return replace(
+            self,
+            files=[self.files[row] for row in chosen],
+            sizes=self.sizes[chosen],
+            pixels=None if self.pixels is None else self.pixels[chosen],
+        )
+
+    def __add__(self, more: Pictures) -> Pictures:
+        """The pictures of both, fed as these are."""
+        import numpy as np
+
+        kept = self.pixels is not None and more.pixels is not None
+        return replace(
+            self,
+            files=[*self.files, *more.files],
+            ref=f"{self.ref} and {more.ref}",
+            sizes=np.concatenate([self.sizes, more.sizes]),
+            pixels=np.concatenate([self.pixels, more.pixels]) if kept else None,
+        )
 
     @property
     def resized(self) -> int:

@@ -7,36 +7,100 @@ remedy against forgetting, and one that can be measured.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from registry.errors import BadConfig
-from registry.extension import RunContext
+from registry.extension import DatasetInput, RunContext
+from registry.plugins.train.engine.task import Task
+from registry.plugins.train.rows import joined, only
 from registry.plugins.train.start import StartConfig
 
-if TYPE_CHECKING:
-    from registry.plugins.train.engine.task import Task
+R = TypeVar("R")
 
-ROLE = "replay"
+REPLAY = "replay"
 # Old rows that are never drawn, so that what is forgotten can be told from what was rehearsed.
 _KEPT_SHARE, _MOST_KEPT = 0.1, 512
 _ROWS = 64
 
 
-def replays(ctx: RunContext, config: StartConfig) -> bool:
-    """Whether old rows are mixed in.
+@dataclass(frozen=True, slots=True)
+class Old(Generic[R]):
+    """Rows of what was learned before.
+
+    Attributes:
+        pool: That may be drawn.
+        rows: How many these are.
+        kept: That only measure what is forgotten.
+    """
+
+    pool: R
+    rows: int
+    kept: R
+
+    def after(self, fresh: R) -> R:
+        """New rows, and behind them those that may be drawn."""
+        return joined(fresh, self.pool)
+
+
+def read_old(ctx: RunContext, config: StartConfig, read: Callable[[DatasetInput], R]) -> Old[R] | None:
+    """The run's replay data; None if it replays none.
+
+    Args:
+        ctx: The run.
+        config: Its options.
+        read: Reads a dataset as the plugin reads its training data.
 
     Raises:
         BadConfig: One of data and share is named without the other.
     """
-    if config.replay_share and ROLE not in ctx.data:
+    if not _replays(ctx, config):
+        return None
+    rows, data = read(ctx.data[REPLAY]), ctx.data[REPLAY]
+    pool, kept = keep_apart(data.rows, ctx.seed)
+    return Old(only(rows, pool), len(pool), only(rows, kept))
+
+
+def mix(task: Task, config: StartConfig, examples: int, kept: Sequence[Any]) -> None:
+    """Let a task's last examples be old ones, drawn anew for each epoch to make up a share of it.
+
+    Args:
+        task: Its training examples are new ones, and behind them old ones.
+        config: Says which share.
+        examples: How many are old.
+        kept: Old examples that are never drawn.
+
+    Raises:
+        BadConfig: The share is more than there are, or none.
+    """
+    task.replayed = examples
+    task.drawn = drawn(len(task.train) - examples, examples, config.replay_share)
+    task.remembered = kept
+
+
+def mixture(task: Task) -> dict[str, float]:
+    """What was mixed in, as metrics; nothing if nothing was."""
+    if not task.replayed:
+        return {}
+    fresh = len(task.train) - task.replayed
+    return {
+        "replay.pool": task.replayed,
+        "replay.drawn": task.drawn,
+        "replay.share": task.drawn / (fresh + task.drawn),
+        "replay.kept": len(task.remembered),
+    }
+
+
+def _replays(ctx: RunContext, config: StartConfig) -> bool:
+    if config.replay_share and REPLAY not in ctx.data:
         raise BadConfig(
             f"replay_share is {config.replay_share:g}, and there is nothing to replay",
             hint="--data replay=DATASET/N, or --base MODEL/N for what that was trained on",
         )
-    if ROLE in ctx.data and not config.replay_share:
+    if REPLAY in ctx.data and not config.replay_share:
         raise BadConfig(
-            f"{ctx.data[ROLE].ref} is to be replayed, and replay_share is 0", hint="--set replay_share=0.2"
+            f"{ctx.data[REPLAY].ref} is to be replayed, and replay_share is 0", hint="--set replay_share=0.2"
         )
     return bool(config.replay_share)
 
@@ -69,7 +133,7 @@ def loss_on(ctx: RunContext, task: Task, examples: Sequence[Any]) -> float:
     """Mean loss of `task.model` on some examples, as they are, on the run's device."""
     import torch
 
-    from registry.plugins.train.engine.device import find_device
+    from registry.plugins.train.engine.device import find_device, moved
 
     device = find_device(ctx.device)
     model = task.model.to(device).eval()
@@ -79,8 +143,5 @@ def loss_on(ctx: RunContext, task: Task, examples: Sequence[Any]) -> float:
             ctx.check_cancelled()
             batch = task.batch(examples, range(start, min(start + _ROWS, len(examples))), None)
             count += task.count(batch)
-            batch = {
-                name: value.to(device) if hasattr(value, "to") else value for name, value in batch.items()
-            }
-            total += float(task.loss(model, batch, training=False))
+            total += float(task.loss(model, moved(batch, device), training=False))
     return total / max(count, 1.0)

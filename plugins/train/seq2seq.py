@@ -9,6 +9,7 @@ from pydantic import Field
 from registry.extension import RunContext
 from registry.plugins.train.encoder import check_heads
 from registry.plugins.train.engine.task import Task
+from registry.plugins.train.replay import mix, read_old
 from registry.plugins.train.start import StartConfig, begin
 from registry.plugins.train.texts import read_pairs
 from registry.plugins.train.torch_train import TorchTrain
@@ -47,6 +48,8 @@ class TrainSeq2Seq(TorchTrain[Seq2SeqConfig]):
             check_heads(config.hidden_size, config.heads)
         source = ctx.role("train")
         train = read_pairs(source)
+        if old := read_old(ctx, config, read_pairs):
+            train = old.after(train)
         validation = read_pairs(ctx.data["validation"]) if "validation" in ctx.data else None
 
         from registry.plugins.train.tasks.language import vocabulary_size
@@ -68,10 +71,10 @@ class TrainSeq2Seq(TorchTrain[Seq2SeqConfig]):
         model = begin(
             ctx,
             config,
-            "AutoModelForSeq2SeqLM",
+            Seq2Seq.auto,
             lambda: build_t5(vocabulary_size(vocabulary.size), end, filler, config.model_dump()),
         )
-        return Seq2Seq(
+        task = Seq2Seq(
             model,
             vocabulary,
             train,
@@ -89,6 +92,9 @@ class TrainSeq2Seq(TorchTrain[Seq2SeqConfig]):
                 "prefix": config.prefix,
             },
         )
+        if old:
+            mix(task, config, old.rows, task.encode(*old.kept)[0])
+        return task
 
     def sketch(self, config: Seq2SeqConfig) -> Sketch:
         check_heads(config.hidden_size, config.heads)

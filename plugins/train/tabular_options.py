@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from registry.extension import PluginConfig
 from registry.extension.options import Words
+from registry.plugins.train.label_options import LabelConfig
 
 # What an option is for, where it is not for all of them.
 FOR = {
@@ -21,7 +21,7 @@ FOR = {
 }
 
 
-class TabularConfig(PluginConfig):
+class TabularConfig(LabelConfig):
     """How to train, and what; options of the estimator default to the version's design."""
 
     estimator: Literal["logistic", "random-forest", "gradient-boosting"] = Field(
@@ -31,16 +31,6 @@ class TabularConfig(PluginConfig):
     use_sensitive: bool = Field(False, description="whether the model reads the sensitive columns, too")
     max_categories: int = Field(
         100, ge=2, description="most different words of a column; one with more is no category"
-    )
-    reweigh: Words = Field(
-        (), description="sensitive columns, comma-separated, that row weights make independent of the label"
-    )
-    class_weight: Literal["none", "balanced"] = Field(
-        "none", description="balanced: rare labels count as much as frequent ones"
-    )
-    positive: str = Field(
-        "",
-        description="label that binary metrics count as positive; default: the rarest in the training data",
     )
     iterations: int = Field(1000, ge=1, description="of logistic: most steps")
     l2: float = Field(1.0, ge=0, description="of logistic and gradient-boosting: L2 regularisation")

@@ -8,6 +8,7 @@ from registry.errors import BadInput
 from registry.extension import RunContext
 from registry.plugins.train.encoder import OF_SCRATCH, EncoderConfig, check_heads
 from registry.plugins.train.engine.task import Task
+from registry.plugins.train.replay import mix, read_old
 from registry.plugins.train.start import begin
 from registry.plugins.train.texts import read_tagged
 from registry.plugins.train.torch_train import TorchTrain
@@ -29,6 +30,8 @@ class TrainTagger(TorchTrain[EncoderConfig]):
             check_heads(config.hidden_size, config.heads)
         source = ctx.role("train")
         train = read_tagged(source)
+        if old := read_old(ctx, config, read_tagged):
+            train = old.after(train)
         validation = read_tagged(ctx.data["validation"]) if "validation" in ctx.data else None
         labels = _labels(train[1], validation[1] if validation else [])
 
@@ -55,13 +58,13 @@ class TrainTagger(TorchTrain[EncoderConfig]):
         model = begin(
             ctx,
             config,
-            "AutoModelForTokenClassification",
+            Tags.auto,
             lambda: BertForTokenClassification(bert(config, vocabulary.size, padding, **names)),
             **names,
         )
         # A base that knows these tags keeps its head, and with it their order.
         labels = [model.config.id2label[number] for number in range(len(labels))]
-        return Tags(
+        task = Tags(
             model,
             vocabulary,
             train,
@@ -75,6 +78,9 @@ class TrainTagger(TorchTrain[EncoderConfig]):
                 "max_length": config.max_length,
             },
         )
+        if old:
+            mix(task, config, old.rows, task.encode(*old.kept))
+        return task
 
     def sketch(self, config: EncoderConfig) -> Sketch:
         check_heads(config.hidden_size, config.heads)

@@ -100,8 +100,6 @@ class TorchTrain(DesignedTrain[C]):
         check_sizes(ctx.processes, config)
         use_threads(config.threads)
         task = self.build(ctx, config)
-        if self.replays(config) and not task.replayed:
-            raise BadConfig(f"replay_share does nothing here: {self.name} replays no rows")
         tuned = tune(ctx, config, task)
         before = loss_on(ctx, task, task.remembered) if task.remembered else None
         ctx.log(f"{len(task.train)} rows to learn from, {len(task.validation)} to judge by")

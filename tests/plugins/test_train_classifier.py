@@ -180,8 +180,8 @@ class TestLabelAudit:
             moved = numbers[1:] + numbers[:1]
             return [(ids, number, w) for (ids, _, w), number in zip(examples, moved, strict=True)], cut
 
-        real = TextClasses._encode
-        monkeypatch.setattr(TextClasses, "_encode", slipped)
+        real = TextClasses.encode
+        monkeypatch.setattr(TextClasses, "encode", slipped)
         metrics = train_tiny(epochs=1).evidence.metrics
         assert metrics["label_audit.mismatches"] > 10
 

@@ -202,7 +202,12 @@ class TestWhatIsTrained:
         options = {"lora_rank": 2, "lora_dropout": 0.1, "epochs": 2}
         with pytest.raises(Cancelled):
             tune(folder=tmp_path, plugin=StoppedAfterOneEpoch(), **options)
+        from safetensors.torch import load_file
+
         (tmp_path / "run" / CANCEL).unlink()
+        saved = load_file(tmp_path / "run" / "training" / "step-000000007" / "weights.safetensors")
+        assert saved
+        assert all("lora" in name or "classifier" in name for name in saved), "frozen weights are saved again"
         resumed = tune(folder=tmp_path, **options)
         assert resumed.evidence.facts["resumed_from"] == "step-000000007"
         assert manifest_of(resumed.path) == manifest_of(tune(**options).path)

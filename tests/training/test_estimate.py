@@ -315,8 +315,10 @@ def test_a_detector_can_be_estimated_by_a_process_that_loaded_a_model_before(tmp
     """Transformers replaces linspace while it loads, and torch may remember that for devices ever after."""
     program = f"""
 from registry.extension.discovery import load_plugin, read_config
-from registry.plugins.train.tasks.picture_models import build_vit
-model = build_vit("ab", size=8, channels=1, patch=4, hidden_size=8, layers=1, heads=1, dropout=0.0)
+from registry.plugins.train.picture_options import ImageConfig
+from registry.plugins.train.tasks.picture_models import build_classifier
+config = ImageConfig(family="vit", size=8, channels=1, hidden_size=8, layers=1, heads=1)
+model = build_classifier("ab", config)
 model.save_pretrained({str(tmp_path)!r})
 type(model).from_pretrained({str(tmp_path)!r})
 plugin = load_plugin("train-detector")

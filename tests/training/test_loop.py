@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import shutil
 import threading
 from collections.abc import Callable
 from itertools import pairwise
@@ -66,6 +68,21 @@ class TestResume:
     def test_the_plateau_drops_the_rate_in_what_is_resumed(self, one_process: OneProcess) -> None:
         losses = [loss for _, loss in one_process(RESUMED["plateau, average, patience"])["validation"]]
         assert any(later >= earlier for earlier, later in pairwise(losses))
+
+
+class TestSpace:
+    def test_a_disk_that_is_too_small_is_found_before_training(
+        self, one_process: OneProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        usage = shutil.disk_usage(tmp_path)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1_000_000))
+        done = one_process({"config": {**BASE, "checkpoints": 2}}, tmp_path)
+        assert done["error"] == "RunFailed"
+        assert re.fullmatch(
+            r"2 checkpoints and the artifact need [\d,]+ bytes, and .* has 1,000,000", done["says"]
+        )
+        assert done["hint"].startswith("keep fewer (--set checkpoints=1)")
+        assert checkpoints_in(tmp_path) == []
 
 
 class TestIntervals:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn, optim
 
 from registry.errors import BadConfig
-from registry.extension import Trained
+from registry.extension import RunContext, Trained
 from registry.extension.context import EVENTS
 from registry.plugins.train.engine import average
 from registry.plugins.train.engine.optimizers import (
@@ -402,19 +402,17 @@ def test_every_optimizer_resumes_bit_by_bit(train_tiny: Train, name: str, tmp_pa
     from registry.errors import Cancelled
     from registry.extension.context import CANCEL
     from registry.plugins.train.classifier import TrainClassifier
-    from registry.plugins.train.engine import loop
 
     options = {"optimizer": name, "epochs": 2, "decay": "coupled" if name == "adafactor" else "decoupled"}
     whole = train_tiny(**options, ema=0.5)
-    real = loop._Loop._save
+    real = RunContext.checkpoint
 
-    def dies(self: Any) -> None:
-        real(self)
-        if self.history.step == self.steps // 2:
-            (self.ctx.folder / CANCEL).touch()
+    def dies(ctx: RunContext, folder: Path, step: int) -> None:
+        real(ctx, folder, step)
+        (ctx.folder / CANCEL).touch()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop._Loop, "_save", dies)
+        patch.setattr(RunContext, "checkpoint", dies)
         with pytest.raises(Cancelled):
             train_tiny(**options, ema=0.5, folder=tmp_path, plugin=TrainClassifier())
     (tmp_path / "run" / CANCEL).unlink()

@@ -2,7 +2,8 @@
 
 A folder is complete once the run declares it (`RunContext.checkpoint`): its manifest then
 holds the digest of every file. Weights and optimizer state are whole and by parameter
-name, so that a run can go on with other processes than it began with.
+name, so that a run can go on with other processes than it began with. Weights that are not
+trained are not in it: they are as the run begins with them.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def save(
 
     Args:
         folder: New, or left by a run that was killed while writing it.
-        weights: By name.
+        weights: By name, those that are trained.
         optimizer: What it remembers of each weight, by the weight's name; its options are the run's.
         state: JSON values.
     """
@@ -109,21 +110,22 @@ def keep_last(ctx: RunContext, step: int, count: int, best: Path | None) -> None
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_space(folder: Path, parameters: int, checkpoints: int) -> None:
-    """Refuse a training whose checkpoints would fill the disk.
+def check_space(folder: Path, *, trained: int, whole: int, checkpoints: int) -> None:
+    """Refuse a training whose checkpoints and artifact would fill the disk.
 
     Args:
         folder: On the disk that is meant.
-        parameters: Of the model; a checkpoint holds it and two moments of the optimizer, in fp32.
+        trained: Weights that are trained; a checkpoint holds them and two moments of the optimizer, in fp32.
+        whole: Weights of the model, which the artifact holds.
         checkpoints: How many are kept; one more is there while it is written.
 
     Raises:
         RunFailed: Says how much is needed and how much there is.
     """
-    need = 12 * parameters * (checkpoints + 2)
+    need = 12 * trained * (checkpoints + 1) + 4 * whole
     free = shutil.disk_usage(folder).free
     if need > free:
         raise RunFailed(
-            f"{checkpoints} checkpoints need {need:,} bytes, and {folder} has {free:,}",
+            f"{checkpoints} checkpoints and the artifact need {need:,} bytes, and {folder} has {free:,}",
             hint="keep fewer (--set checkpoints=1), or move the home to a larger disk",
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from registry.errors import BadConfig
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.scaling import LossScale
+from registry.plugins.train.engine.task import Batch
 
 if TYPE_CHECKING:
     import torch
@@ -97,3 +98,22 @@ def check_compiler(device: torch.device) -> None:
             "compile is true, and triton, which torch compiles for a GPU with, is not installed",
             hint="pip install triton, or --set compile=false",
         )
+
+
+def pinned(batch: Batch, device: torch.device) -> Batch:
+    """A batch in memory that a GPU copies from by itself; for a CPU it stays where it is."""
+    if device.type == "cpu":
+        return batch
+    return {
+        name: value.pin_memory() if hasattr(value, "pin_memory") else value for name, value in batch.items()
+    }
+
+
+def moved(batch: Batch, device: torch.device) -> Batch:
+    """A batch on the device; what is pinned comes while others compute."""
+    if device.type == "cpu":
+        return batch
+    return {
+        name: value.to(device, non_blocking=True) if hasattr(value, "to") else value
+        for name, value in batch.items()
+    }

@@ -11,15 +11,13 @@ import contextlib
 import hashlib
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from registry.errors import BadConfig, Cancelled, Preempted, RunFailed
+from registry.errors import BadConfig, Cancelled, Preempted
 from registry.extension import RunContext
-from registry.files import disk_is_full
-from registry.plugins.train.engine import average, checkpoints
+from registry.plugins.train.engine import average
 from registry.plugins.train.engine.batches import Plan, share
-from registry.plugins.train.engine.device import check_compiler, precision, use_threads
+from registry.plugins.train.engine.device import check_compiler, moved, pinned, precision, use_threads
 from registry.plugins.train.engine.feed import Feed, Portion
 from registry.plugins.train.engine.history import History
 from registry.plugins.train.engine.join import join
@@ -32,13 +30,12 @@ from registry.plugins.train.engine.optimizers import (
     set_rate,
 )
 from registry.plugins.train.engine.options import TorchConfig
+from registry.plugins.train.engine.saving import Saving, make_room
 from registry.plugins.train.engine.schedules import Plateau, rate_factor
 from registry.plugins.train.engine.strategy import Strategy
+from registry.plugins.train.engine.sums import Sums
 from registry.plugins.train.engine.task import Batch, Dice, Task
 from registry.plugins.train.engine.watch import Watch
-
-if TYPE_CHECKING:
-    import torch
 
 # Points of a loss curve: enough to plot, few enough to keep with the run. The first steps are all kept.
 _CURVE, _FIRST = 200, 10
@@ -121,12 +118,7 @@ class _Loop:
         if config.activation_checkpointing:
             _save_activations(task)
         if strategy.rank == 0:
-            folder = ctx.folder / checkpoints.FOLDER
-            folder.mkdir(exist_ok=True)
-            parameters = sum(p.numel() for p in task.model.parameters())
-            # A run that goes on has room for what it has, or finds the disk full when it is.
-            if ctx.resume_from() is None:
-                checkpoints.check_space(folder, parameters, config.checkpoints)
+            make_room(ctx, config, task.model)
         self.model = strategy.prepare(task, config)
         weights = strategy.weights(self.model)
         self.optimizer = build_optimizer(parameter_groups(weights, config, task.rates), config)
@@ -143,10 +135,19 @@ class _Loop:
             uninformed=task.uninformed,
             validated=bool(task.validation),
         )
-        self.saved = -1
+        self.saving = Saving(
+            ctx,
+            config,
+            strategy,
+            self.model,
+            self.optimizer,
+            history=self.history,
+            plateau=self.plateau,
+            scale=self.scaler,
+        )
 
     def run(self) -> Fitted:
-        resumed = self._resume()
+        resumed = self.saving.resume()
         self._began = self._marked = time.perf_counter()
         self._tokens = 0
         self._message = ""
@@ -172,7 +173,7 @@ class _Loop:
 
     def _train(self) -> None:
         history, ctx = self.history, self.ctx
-        sums = _Sums(self.strategy, history, self.watch)
+        sums = Sums(self.strategy, history, self.watch)
         self.model.train()
         while history.step < self.steps:
             step = history.step
@@ -187,7 +188,7 @@ class _Loop:
                 break
             if stop:
                 sums.settle()
-                self._save()
+                self.saving.save()
                 raise Preempted(f"told to end after step {step}; its work is saved")
             portion = self.feed.take()
             (count,) = self.strategy.add(portion.count)
@@ -201,7 +202,7 @@ class _Loop:
                 self._evaluate()
             if history.step % self.checkpoint_every == 0 or history.step == self.steps:
                 sums.settle()
-                self._save()
+                self.saving.save()
         sums.settle()
         if history.validation and history.validation[-1][0] != history.step and not ctx.stop_after:
             # It stopped between evaluations: what is kept is judged, and not what was there before.
@@ -227,7 +228,7 @@ class _Loop:
             if mine:
                 count += self.task.count(batch)
                 tokens += self.task.tokens(batch)
-            batches.append(_pinned({**batch, "empty": not mine}, self.strategy.device))
+            batches.append(pinned({**batch, "empty": not mine}, self.strategy.device))
         return Portion(batches, count, tokens)
 
     def _step(self, step: int, portion: Portion, count: float) -> tuple[float, Any, Any]:
@@ -238,7 +239,7 @@ class _Loop:
         config, optimizer, scaler = self.config, self.optimizer, self.scaler
         _seed(self.ctx.seed, step, self.strategy.data_rank, self.strategy.stage)
         rate = set_rate(optimizer, config, rate_factor(config, step, self.steps) * self.plateau.factor)
-        batches = [_move(batch, self.strategy.device) for batch in portion.batches]
+        batches = [moved(batch, self.strategy.device) for batch in portion.batches]
         scale = scaler.factor if scaler else 1.0
         loss = self.strategy.forward_backward(
             self.task, self.model, batches, 1.0 / max(count, 1.0), scale, self.autocast
@@ -261,7 +262,7 @@ class _Loop:
 
     # -- being watched ----------------------------------------------------------
 
-    def _report(self, sums: _Sums, rate: float, norm: Any) -> None:
+    def _report(self, sums: Sums, rate: float, norm: Any) -> None:
         step = self.history.step
         if step <= _FIRST or step % self.every == 0 or step == self.steps:
             sums.settle()
@@ -306,7 +307,7 @@ class _Loop:
         if better:
             history.best_step = history.step
             if self.config.patience:
-                self._save()
+                self.saving.save()
 
     def _validation_loss(self) -> float:
         """Mean loss over the validation examples, of the averaged weights if there are any."""
@@ -324,7 +325,7 @@ class _Loop:
                 batch = self.task.batch(self.task.validation, mine or rows[:1], None)
                 if mine:
                     count += self.task.count(batch)
-                batch = _move(batch, self.strategy.device)
+                batch = moved(batch, self.strategy.device)
                 with self.autocast():
                     loss = float(self.strategy.validation_loss(self.task, self.model, batch))
                 if mine:
@@ -333,56 +334,14 @@ class _Loop:
         total, count = self.strategy.add(total, count)
         return total / max(count, 1.0)
 
-    # -- checkpoints ------------------------------------------------------------
-
-    def _save(self) -> None:
-        """A checkpoint of now, declared once it is whole; a replay leaves none."""
-        history = self.history
-        if self.ctx.stop_after or self.saved == history.step:
-            return  # the same again would take a whole checkpoint away while it is written
-        self.saved = history.step
-        weights, optimizer = self.strategy.full_state(self.model, self.optimizer)
-        if self.strategy.rank:
-            return
-        history.plateau = self.plateau.state()
-        folder = checkpoints.folder_of(self.ctx, history.step)
-        state = {"history": history.as_json(), "scaler": self.scaler.state() if self.scaler else {}}
-        try:
-            checkpoints.save(folder, weights, optimizer, state)
-        except OSError as cause:
-            if disk_is_full(cause):
-                raise  # the run can go on once there is room: it has not failed
-            raise RunFailed(f"a checkpoint could not be written: {cause}", hint="free some space") from cause
-        self.ctx.checkpoint(folder, history.step)
-        best = checkpoints.folder_of(self.ctx, history.best_step) if self.config.patience else None
-        checkpoints.keep_last(self.ctx, history.step, self.config.checkpoints, best)
-
-    def _resume(self) -> str:
-        """Go on from the last whole checkpoint; returns its name."""
-        found = self.ctx.resume_from() if self.strategy.rank == 0 else None
-        name: str = self.strategy.agree(found.name if found else "")
-        if not name:
-            return "start"
-        state = self._load(self.ctx.folder / checkpoints.FOLDER / name)
-        self.history.__dict__.update(History.from_json(state["history"]).__dict__)
-        self.plateau.load(self.history.plateau)
-        if self.scaler:
-            self.scaler.load(state["scaler"])
-        self.saved = self.history.step
-        self.ctx.log(f"going on from step {self.history.step}")
-        return name
-
-    def _load(self, folder: Path) -> dict[str, Any]:
-        weights, optimizer, state = checkpoints.load(folder)
-        self.strategy.load_state(self.model, self.optimizer, weights, optimizer)
-        return state
+    # -- the end ----------------------------------------------------------------
 
     def _settle(self) -> float | None:
         """Leave the weights that are kept in `task.model`; returns their validation loss."""
         history = self.history
         kept = history.validation[-1][1] if history.validation else None
         if self.config.patience and history.best_step and history.best_step != history.step:
-            self._load(checkpoints.folder_of(self.ctx, history.best_step))
+            self.saving.take_best()
             kept = history.lowest
         average.settle(self.optimizer)
         self.model.eval()
@@ -409,62 +368,6 @@ class _Loop:
             "compiled": _compiled(self.model),
             **self.strategy.facts(self.model),
         }
-
-
-class _Sums:
-    """Losses kept on the device, so that a step need not wait for it."""
-
-    def __init__(self, strategy: Strategy, history: History, watch: Watch) -> None:
-        self._strategy = strategy
-        self._history = history
-        self._watch = watch
-        self._losses: list[torch.Tensor] = []
-        self._epoch = self._step = 0
-
-    def add(self, loss: torch.Tensor, epoch: int) -> None:
-        if epoch != self._epoch:
-            self.settle()
-            self._epoch = epoch
-        self._losses.append(loss)
-        self._step = self._history.step
-        if loss.device.type == "cpu":  # there is nothing to wait for
-            self._watch.check_number("loss", float(loss), self._step)
-
-    def settle(self) -> None:
-        """Bring the losses, summed over all processes, into the history."""
-        if not self._losses:
-            return
-        import torch
-
-        losses = self._strategy.add(*torch.stack(self._losses).tolist())
-        history = self._history
-        for ago, loss in enumerate(reversed(losses)):
-            self._watch.check_number("loss", loss, self._step - ago)
-        history.window[0] += sum(losses)
-        history.window[1] += len(losses)
-        while len(history.epochs) <= self._epoch:
-            history.epochs.append([0.0, 0])
-        history.epochs[self._epoch][0] += sum(losses)
-        history.epochs[self._epoch][1] += len(losses)
-        self._losses.clear()
-
-
-def _pinned(batch: Batch, device: torch.device) -> Batch:
-    """In memory that a GPU copies from by itself."""
-    if device.type == "cpu":
-        return batch
-    return {
-        name: value.pin_memory() if hasattr(value, "pin_memory") else value for name, value in batch.items()
-    }
-
-
-def _move(batch: Batch, device: torch.device) -> Batch:
-    if device.type == "cpu":
-        return batch
-    return {
-        name: value.to(device, non_blocking=True) if hasattr(value, "to") else value
-        for name, value in batch.items()
-    }
 
 
 def _seed(seed: int, step: int, rank: int, stage: int) -> None:

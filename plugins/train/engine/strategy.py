@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Batch, Task
 from registry.plugins.train.engine.weights import (
+    changing,
     gradients,
     load_optimizer_state,
     optimizer_state,
@@ -164,9 +165,9 @@ class Strategy:
     def full_state(
         self, model: nn.Module, optimizer: torch.optim.Optimizer
     ) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, Any]]]:
-        """Weights, and what the optimizer remembers of each, whole and by name; on process 0 alone."""
+        """Trained weights, and the optimizer's memory of each, whole and by name; on process 0 alone."""
         return (
-            whole_state(self.bare(model).state_dict(), keep=self.keeps),
+            whole_state(changing(self.bare(model)), keep=self.keeps),
             optimizer_state(self.weights(model), optimizer, keep=self.keeps),
         )
 
@@ -181,7 +182,7 @@ class Strategy:
         import torch
 
         with torch.no_grad():
-            for name, value in self.bare(model).state_dict().items():
+            for name, value in changing(self.bare(model)).items():
                 value.copy_(spread(weights[name], value))
         load_optimizer_state(self.weights(model), optimizer, state)
 

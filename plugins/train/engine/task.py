@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +39,7 @@ class Task(ABC):
     size give the loss, and the gradient, of one large batch.
 
     Attributes:
+        auto: The class of transformers that loads such a model, `AutoModelFor...`.
         model: What is trained, in place.
         train: Examples to learn from.
         validation: Examples to judge by; may be empty.
@@ -52,6 +53,7 @@ class Task(ABC):
             set it, for their stages are of one shape.
     """
 
+    auto: ClassVar[str]
     model: PreTrainedModel
     train: Sequence[Any]
     validation: Sequence[Any] = ()
@@ -106,9 +108,14 @@ class Task(ABC):
     def save(self, folder: Path) -> None:
         """Write the artifact: weights as safetensors, the rest as JSON, nothing pickled, with its card."""
 
-    @abstractmethod
     def reload(self, folder: Path) -> PreTrainedModel:
         """Load the artifact again as a stranger would, to be compared with the model that was saved."""
+        import transformers
+
+        model: PreTrainedModel = getattr(transformers, self.auto).from_pretrained(
+            folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
+        )
+        return model
 
     @abstractmethod
     def audit(self, rows: Sequence[int]) -> list[dict[str, Any]]:

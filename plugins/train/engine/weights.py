@@ -11,11 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 
 def layout(tensor: torch.Tensor) -> Any:
     """The mesh that a tensor is spread over; None for a plain one."""
     return getattr(tensor, "device_mesh", None)
+
+
+def changing(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Of a model's state what training changes: all but frozen weights, by name."""
+    frozen = {
+        name for name, weight in model.named_parameters(remove_duplicate=False) if not weight.requires_grad
+    }
+    return {name: value for name, value in model.state_dict().items() if name not in frozen}
 
 
 def whole(value: Any) -> Any:

@@ -47,6 +47,17 @@ class Tokens:
             flat = flat.astype(np.uint16)
         return cls(flat, starts, None if trained is None else np.concatenate(trained))
 
+    def __add__(self, more: Tokens) -> Tokens:
+        """The documents of both; the loss counts tokens of both alike."""
+        import numpy as np
+
+        assert (self.trained is None) == (more.trained is None)
+        return Tokens(
+            np.concatenate([self.ids, more.ids]),
+            np.concatenate([self.starts, more.starts[1:] + self.starts[-1]]),
+            None if self.trained is None else np.concatenate([self.trained, more.trained]),
+        )
+
 
 class Blocks(Sequence[int]):
     """Rows of a batch: each holds pieces of documents, one or several.
@@ -74,6 +85,15 @@ class Blocks(Sequence[int]):
 
     def __len__(self) -> int:
         return len(self.first) - 1
+
+    def __add__(self, more: Blocks) -> Blocks:
+        """The blocks of both, each as it was."""
+        import numpy as np
+
+        starts = np.concatenate([self.starts, more.starts + len(self.tokens.ids)])
+        lengths = np.concatenate([self.lengths, more.lengths])
+        first = np.concatenate([self.first, more.first[1:] + self.first[-1]])
+        return Blocks(self.tokens + more.tokens, np.stack([starts, lengths], axis=1), first)
 
     def __getitem__(self, block: Any) -> Any:
         """Tokens that a block reads."""

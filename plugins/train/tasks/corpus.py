@@ -39,6 +39,24 @@ class Corpus:
     ended: float | None = None
     terminators: tuple[int, ...] = ()
 
+    def __add__(self, more: Corpus) -> Corpus:
+        """The rows of both; no block holds some of each."""
+        both = (self, more)
+        ended = None
+        if self.ended is not None and more.ended is not None:
+            answers = [sum(map(len, each.says)) for each in both]
+            ended = (self.ended * answers[0] + more.ended * answers[1]) / sum(answers)
+        read = [int(each.blocks.lengths.sum()) + len(each.blocks.lengths) for each in both]
+        whole = [tokens / each.share_read for tokens, each in zip(read, both, strict=True)]
+        return Corpus(
+            self.blocks + more.blocks,
+            [*self.says, *more.says],  # type: ignore[list-item]
+            cut_off=self.cut_off + more.cut_off,
+            share_read=sum(read) / sum(whole),
+            ended=ended,
+            terminators=tuple(sorted({*self.terminators, *more.terminators})),
+        )
+
 
 def read_documents(
     texts: Sequence[str], vocabulary: Vocabulary, context: int, packing: Packing, *, size: int = 1000

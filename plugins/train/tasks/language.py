@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from registry.extension.predictor import CARD
 from registry.plugins.train.engine.task import Batch, Task
@@ -31,11 +31,8 @@ class LanguageTask(Task):
     tokens without filling. They are no tensors, for asking a device for a number makes it wait.
 
     Attributes:
-        auto: The class of transformers that loads its artifact.
         smoothing: Share of each target spread over all labels, in training.
     """
-
-    auto: ClassVar[str]
 
     def __init__(
         self,
@@ -80,11 +77,7 @@ class LanguageTask(Task):
         (folder / CARD).write_text(json.dumps(self.card, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     def reload(self, folder: Path) -> PreTrainedModel:
-        import transformers
-
-        model: PreTrainedModel = getattr(transformers, self.auto).from_pretrained(
-            folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
-        )
+        model = super().reload(folder)
         model.config.use_cache = False
         return model
 

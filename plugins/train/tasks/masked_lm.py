@@ -51,9 +51,9 @@ class MaskedLM(LanguageTask):
         self.filler = vocabulary.id("pad_token")
         special = vocabulary.special_ids
         self.ordinary = np.setdiff1d(np.arange(vocabulary.size), special)
-        self.train, self.sources = self._cut(train)
+        self.train, self.sources = self.encode(train)
         self.lengths = [len(ids) for ids in self.train]
-        self.validation = sorted(self._cut(validation)[0], key=len) if validation else []
+        self.validation = sorted(self.encode(validation)[0], key=len) if validation else []
         counts = np.zeros(model.config.vocab_size)
         for ids in self.train:
             np.add.at(counts, ids[1:-1], 1)
@@ -111,7 +111,7 @@ class MaskedLM(LanguageTask):
     def facts(self) -> dict[str, str]:
         return {**super().facts(), "masked": f"{self.share:.0%} of the tokens"}
 
-    def _cut(self, texts: Sequence[str]) -> tuple[list[np.ndarray], list[int]]:
+    def encode(self, texts: Sequence[str]) -> tuple[list[np.ndarray], list[int]]:
         """Framed pieces that the model can read, and the text that each is from."""
         import numpy as np
 

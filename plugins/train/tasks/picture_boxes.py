@@ -55,6 +55,7 @@ class PictureBoxes(Task):
     mean does not depend on which pictures share a batch, or a process.
     """
 
+    auto = "AutoModelForObjectDetection"
     train: Examples
     validation: Examples | tuple[()]
 
@@ -71,17 +72,16 @@ class PictureBoxes(Task):
         self.model.config.auxiliary_loss = False
         self.config = config
         self.card = card
-        numbers = {label: number for number, label in enumerate(card["labels"])}
-
-        def numbered(pictures: Pictures, objects: Boxes) -> Examples:
-            return Examples(
-                pictures, objects, [[numbers[label] for label in labels] for labels in objects.labels]
-            )
-
-        self.train = numbered(*train)
+        self.numbers = {label: number for number, label in enumerate(card["labels"])}
+        self.train = self.encode(*train)
         if validation:
-            self.validation = numbered(*validation)
+            self.validation = self.encode(*validation)
         self.uninformed = self._uninformed()
+
+    def encode(self, pictures: Pictures, objects: Boxes) -> Examples:
+        """Examples of pictures and their objects."""
+        numbers = [[self.numbers[label] for label in labels] for labels in objects.labels]
+        return Examples(pictures, objects, numbers)
 
     def batch(self, examples: Examples, rows: Sequence[int], dice: Dice | None) -> Batch:  # type: ignore[override]
         import torch
@@ -171,14 +171,6 @@ class PictureBoxes(Task):
 
     def save(self, folder: Path) -> None:
         save_pictures_model(self.model, folder, self.card)
-
-    def reload(self, folder: Path) -> PreTrainedModel:
-        from transformers import AutoModelForObjectDetection
-
-        model: PreTrainedModel = AutoModelForObjectDetection.from_pretrained(
-            folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
-        )
-        return model
 
     def audit(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         fed = self.batch(self.train, rows, None)

@@ -42,6 +42,7 @@ class Examples:
 class PictureClasses(Task):
     """Pictures with one label each; rows may count more or less in the training loss."""
 
+    auto = "AutoModelForImageClassification"
     train: Examples
     validation: Examples | tuple[()]
 
@@ -64,11 +65,15 @@ class PictureClasses(Task):
             balanced=config.class_weight == "balanced",
         )
         self.uninformed = uninformed_loss(self.labels.labels, weights, smoothing=config.label_smoothing)
-        numbers = {label: number for number, label in enumerate(card["labels"])}
-        self.train = Examples(pictures, [numbers[label] for label in self.labels.labels], weights)
+        self.numbers = {label: number for number, label in enumerate(card["labels"])}
+        self.train = self.encode(pictures, self.labels, weights)
         if validation:
-            held_out = [numbers[label] for label in validation[1].labels]
-            self.validation = Examples(validation[0], held_out, [1.0] * len(held_out))
+            self.validation = self.encode(*validation)
+
+    def encode(self, pictures: Pictures, labels: Labels, weights: Sequence[float] = ()) -> Examples:
+        """Examples of labelled pictures; without weights, each counts as one."""
+        numbers = [self.numbers[label] for label in labels.labels]
+        return Examples(pictures, numbers, [*weights] or [1.0] * len(numbers))
 
     def batch(self, examples: Examples, rows: Sequence[int], dice: Dice | None) -> Batch:  # type: ignore[override]
         import torch
@@ -115,14 +120,6 @@ class PictureClasses(Task):
 
     def save(self, folder: Path) -> None:
         save_pictures_model(self.model, folder, self.card)
-
-    def reload(self, folder: Path) -> PreTrainedModel:
-        from transformers import AutoModelForImageClassification
-
-        model: PreTrainedModel = AutoModelForImageClassification.from_pretrained(
-            folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
-        )
-        return model
 
     def audit(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         fed = self.batch(self.train, rows, None)

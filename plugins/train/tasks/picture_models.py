@@ -10,79 +10,46 @@ from typing import TYPE_CHECKING, Any
 from registry.domain.digests import digest_bytes
 from registry.errors import BadConfig, BadInput
 from registry.extension.predictor import CARD
+from registry.plugins.train.encoder import check_heads
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
     from registry.extension import RunContext
+    from registry.plugins.train.picture_options import DetectorConfig, ImageConfig
     from registry.plugins.train.pictures import Pictures
 
 PREPROCESSOR = "preprocessor_config.json"
 
 
-def build_vit(
-    labels: Sequence[str],
-    *,
-    size: int,
-    channels: int,
-    patch: int,
-    hidden_size: int,
-    layers: int,
-    heads: int,
-    dropout: float,
-) -> PreTrainedModel:
-    """A vision transformer (Dosovitskiy et al. 2021) with a classification head."""
-    from transformers import ViTConfig, ViTForImageClassification
-
-    return ViTForImageClassification(
-        ViTConfig(
-            image_size=size,
-            num_channels=channels,
-            patch_size=patch,
-            hidden_size=hidden_size,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            intermediate_size=4 * hidden_size,
-            hidden_dropout_prob=dropout,
-            attention_probs_dropout_prob=dropout,
-            initializer_range=initial_spread(hidden_size),
-            **names(labels),
-        )
+def build_classifier(labels: Sequence[str], config: ImageConfig) -> PreTrainedModel:
+    """A classifier: `vit` (Dosovitskiy et al. 2021), or `resnet` (He et al. 2016) of basic blocks."""
+    from transformers import (
+        ResNetConfig,
+        ResNetForImageClassification,
+        ViTConfig,
+        ViTForImageClassification,
     )
 
-
-def build_resnet(
-    labels: Sequence[str], *, channels: int, widths: Sequence[int], depths: Sequence[int]
-) -> PreTrainedModel:
-    """A residual network (He et al. 2016) of basic blocks, `depths` of them in each stage."""
-    from transformers import ResNetConfig, ResNetForImageClassification
-
+    if config.family == "vit":
+        return ViTForImageClassification(
+            ViTConfig(image_size=config.size, **_transformer(config), **names(labels))
+        )
     return ResNetForImageClassification(
         ResNetConfig(
-            num_channels=channels,
-            embedding_size=widths[0],
-            hidden_sizes=list(widths),
-            depths=list(depths),
+            num_channels=config.channels,
+            embedding_size=config.widths[0],
+            hidden_sizes=list(config.widths),
+            depths=list(config.depths),
             layer_type="basic",
             **names(labels),
         )
     )
 
 
-def build_yolos(
-    labels: Sequence[str],
-    *,
-    size: int,
-    channels: int,
-    patch: int,
-    hidden_size: int,
-    layers: int,
-    heads: int,
-    dropout: float,
-    objects: int,
-) -> PreTrainedModel:
-    """YOLOS (Fang et al. 2021): DETR's set prediction on a vision transformer, `objects` boxes for a picture.
+def build_yolos(labels: Sequence[str], config: DetectorConfig) -> PreTrainedModel:
+    """YOLOS (Fang et al. 2021): DETR's set prediction on a vision transformer.
 
     Of the DETR family it is the one that can begin from scratch: the others freeze the norms and the stem of
     their convolutional backbone, for they expect it to be trained already. Its tokens begin at random and its
@@ -94,26 +61,32 @@ def build_yolos(
 
     model = YolosForObjectDetection(
         YolosConfig(
-            image_size=[size, size],
-            num_channels=channels,
-            patch_size=patch,
-            hidden_size=hidden_size,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            intermediate_size=4 * hidden_size,
-            hidden_dropout_prob=dropout,
-            attention_probs_dropout_prob=dropout,
-            initializer_range=initial_spread(hidden_size),
-            num_detection_tokens=objects,
+            image_size=[config.size, config.size],
+            num_detection_tokens=config.objects,
             use_mid_position_embeddings=False,
+            **_transformer(config),
             **names(labels),
         )
     )
-    start = model.vit.embeddings
+    start, side = model.vit.embeddings, config.size // config.patch
     with torch.no_grad():
         start.detection_tokens.normal_()
-        start.position_embeddings[:, 1 : 1 + (size // patch) ** 2] = sines(size // patch, hidden_size)
+        start.position_embeddings[:, 1 : 1 + side**2] = sines(side, config.hidden_size)
     return model
+
+
+def _transformer(config: ImageConfig | DetectorConfig) -> dict[str, Any]:
+    return {
+        "num_channels": config.channels,
+        "patch_size": config.patch,
+        "hidden_size": config.hidden_size,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "intermediate_size": 4 * config.hidden_size,
+        "hidden_dropout_prob": config.dropout,
+        "attention_probs_dropout_prob": config.dropout,
+        "initializer_range": initial_spread(config.hidden_size),
+    }
 
 
 def sines(side: int, width: int) -> torch.Tensor:
@@ -153,19 +126,18 @@ def names(labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def check_patches(size: int, patch: int, hidden_size: int, heads: int) -> None:
+def check_patches(config: ImageConfig | DetectorConfig) -> None:
     """Refuse what a vision transformer cannot be made of.
 
     Raises:
         BadConfig: Patches that do not fill the picture, or heads that do not divide the width.
     """
-    if size % patch:
+    if config.size % config.patch:
         raise BadConfig(
-            f"patches of {patch} pixels do not fill a picture of {size}",
-            hint=f"--set patch=N of which {size} is a multiple, or another size",
+            f"patches of {config.patch} pixels do not fill a picture of {config.size}",
+            hint=f"--set patch=N of which {config.size} is a multiple, or another size",
         )
-    if hidden_size % heads:
-        raise BadConfig(f"{heads} heads do not divide a hidden_size of {hidden_size}")
+    check_heads(config.hidden_size, config.heads)
 
 
 def base_pictures(ctx: RunContext) -> dict[str, Any]:

@@ -54,9 +54,9 @@ class Seq2Seq(LanguageTask):
         self.end, self.filler = vocabulary.id("eos_token"), vocabulary.id("pad_token")
         if model.config.decoder_start_token_id is None:
             raise BadInput(f"{type(model).__name__} does not say which token its decoder starts with")
-        self.train, self.cut_off = self._encode(*train)
+        self.train, self.cut_off = self.encode(*train)
         self.lengths = [len(ids) + len(target) for ids, target in self.train]
-        held_out = self._encode(*validation)[0] if validation else []
+        held_out = self.encode(*validation)[0] if validation else []
         order = sorted(range(len(held_out)), key=lambda row: len(held_out[row][0]))
         self.validation = [held_out[row] for row in order]
         self.wanted = [validation[1][row] for row in order] if validation else []
@@ -154,7 +154,7 @@ class Seq2Seq(LanguageTask):
     def facts(self) -> dict[str, str]:
         return {**super().facts(), "longest_target": str(self.longest_target)}
 
-    def _encode(self, texts: Sequence[str], targets: Sequence[str]) -> tuple[list[Pair], int]:
+    def encode(self, texts: Sequence[str], targets: Sequence[str]) -> tuple[list[Pair], int]:
         """Examples, and of how many a part is not read; a target that is cut off has no end token."""
         tokenizer = self.vocabulary.tokenizer
         texts = [self.prefix + text for text in texts]

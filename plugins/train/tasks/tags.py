@@ -48,10 +48,10 @@ class Tags(LanguageTask):
         self.numbers = {name: number for number, name in enumerate(self.names)}
         self.words, self.tags = train
         self.filler = vocabulary.id("pad_token")
-        self.train = self._encode(*train)
+        self.train = self.encode(*train)
         self.lengths = [len(ids) for ids, _ in self.train]
         self.held_out = validation
-        self.validation = self._encode(*validation) if validation else []
+        self.validation = self.encode(*validation) if validation else []
         flat = [tag for row in self.tags for tag in row]
         self.counts = Counter(flat)
         self.uninformed = uninformed_loss(flat, [1.0] * len(flat), smoothing=smoothing)
@@ -141,7 +141,8 @@ class Tags(LanguageTask):
             ]
         }
 
-    def _encode(self, words: Sequence[Sequence[str]], tags: Sequence[Sequence[str]]) -> list[Example]:
+    def encode(self, words: Sequence[Sequence[str]], tags: Sequence[Sequence[str]]) -> list[Example]:
+        """Examples of texts in words, and of a tag for each word."""
         tokenizer = self.vocabulary.tokenizer
         tokenizer.enable_truncation(self.longest)
         found = tokenizer.encode_batch([list(row) for row in words], is_pretokenized=True)

@@ -14,7 +14,6 @@ from registry.plugins.train.label_audit import text_is_fed
 from registry.plugins.train.labelled import LabelledTexts
 from registry.plugins.train.loss import reweighing, row_weights, uninformed_loss, weighted_cross_entropy
 from registry.plugins.train.options import TrainConfig
-from registry.plugins.train.replay import drawn
 from registry.plugins.train.tasks.padding import pad
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ class TextClasses(Task):
     An example is a row's token ids, class number and weight.
     """
 
+    auto = "AutoModelForSequenceClassification"
     train: list[tuple[list[int], int, float]]
     validation: list[tuple[list[int], int, float]]
 
@@ -60,22 +60,10 @@ class TextClasses(Task):
         )
         self.uninformed = uninformed_loss(train.labels, weights, smoothing=config.label_smoothing)
         tokenizer.enable_truncation(self.max_length)
-        self.train, self.truncated = self._encode(train, weights)
+        self.train, self.truncated = self.encode(train, weights)
         self.lengths = [len(ids) for ids, _, _ in self.train]
-        held_out = self._encode(validation)[0] if validation else []
+        held_out = self.encode(validation)[0] if validation else []
         self.validation = sorted(held_out, key=lambda example: len(example[0]))
-
-    def replay(self, pool: int, share: float, kept: LabelledTexts) -> None:
-        """Let the last `pool` examples be old ones, drawn to make up a share of each epoch.
-
-        Args:
-            pool: How many.
-            share: Of an epoch's rows.
-            kept: Old rows that are never drawn.
-        """
-        self.replayed = pool
-        self.drawn = drawn(len(self.train) - pool, pool, share)
-        self.remembered, _ = self._encode(kept)
 
     def batch(
         self, examples: Sequence[tuple[list[int], int, float]], rows: Sequence[int], dice: Dice | None
@@ -109,14 +97,6 @@ class TextClasses(Task):
         wrapped.save_pretrained(folder)
         (folder / CARD).write_text(json.dumps(self.card, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
-    def reload(self, folder: Path) -> PreTrainedModel:
-        from transformers import AutoModelForSequenceClassification
-
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-            folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
-        )
-        return model
-
     def audit(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         names = self.model.config.id2label
         found = []
@@ -125,8 +105,7 @@ class TextClasses(Task):
             text, label = self.rows.texts[row], self.rows.labels[row]
             fed = text_is_fed(self.tokenizer, ids, text)
             same = fed.pop("same") and names[number] == label
-            source = "train" if row < len(self.train) - self.replayed else "replay"
-            told = {"row": row, "from": source, "label": label, "fed_label": names[number], "same": same}
+            told = {"row": row, "label": label, "fed_label": names[number], "same": same}
             found.append({**told, **fed})
         return found
 
@@ -136,18 +115,6 @@ class TextClasses(Task):
             "labels": len(counts),
             "labels.minority_share": min(counts.values()) / len(self.train),
             "truncated_share": self.truncated / len(self.train),
-            **self._replay_metrics(),
-        }
-
-    def _replay_metrics(self) -> dict[str, float]:
-        if not self.replayed:
-            return {}
-        fresh = len(self.train) - self.replayed
-        return {
-            "replay.pool": self.replayed,
-            "replay.drawn": self.drawn,
-            "replay.share": self.drawn / (fresh + self.drawn),
-            "replay.kept": len(self.remembered),
         }
 
     def facts(self) -> dict[str, str]:
@@ -171,7 +138,7 @@ class TextClasses(Task):
             tables["reweighing"] = _group_weights(self.rows, self.config.reweigh)
         return tables
 
-    def _encode(
+    def encode(
         self, rows: LabelledTexts, weights: Sequence[float] = ()
     ) -> tuple[list[tuple[list[int], int, float]], int]:
         """Examples, and how many of the texts were cut off."""

@@ -164,7 +164,7 @@ class Shared(Strategy):
     def gather(self, task: Task, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         weights, _ = self.full_state(model, optimizer)
         if self.rank == 0 and not self._is_plain:
-            task.model.load_state_dict(weights)
+            task.model.load_state_dict({**task.model.state_dict(), **weights})
         self.add(0.0)
 
     # -- being known ------------------------------------------------------------
