@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from registry.domain.digests import digest_of
-from registry.extension import RunContext, Trained
-from registry.extension.discovery import AnyPlugin, read_config
-from registry.extension.inputs import BaseInput, ModelInput, RunSpec
-from registry.extension.testing import dataset_input
+from registry.extension import Trained
+from registry.extension.discovery import AnyPlugin
+from registry.extension.inputs import BaseInput
+from registry.extension.testing import dataset_input, run_plugin
 from registry.files import manifest_of
 
 TINY = {"hidden_size": 32, "layers": 1, "heads": 2, "vocab_size": 400}
@@ -37,31 +36,9 @@ def train(
             table = given if isinstance(given, pa.Table) else pa.table(given)
             roles = {name: name for name in ("text", "label") if name in table.column_names}
             data[role] = dataset_input(folder / role, table, role=role, ref=f"{role}/1", **roles)
-    digest = digest_of("model/1")
-    spec = RunSpec(
-        run="test",
-        plugin=plugin.name,
-        subject="model/1",
-        config=({} if base else TINY) | QUICK | options,
-        seed=0,
-        device="cpu",
-        data=data,
-        base=base and BaseInput(ref="base/1", digest=digest_of(manifest_of(base)), path=base),
-        model=ModelInput(
-            ref="model/1",
-            stage="designed",
-            digest=digest,
-            artifact=None,
-            artifact_digest="",
-            plan={},
-            design={},
-            targets=(),
-        ),
-    )
-    run = folder / "run"
-    run.mkdir(parents=True)
-    with contextlib.closing(RunContext(spec, run)) as ctx:
-        trained: Trained = plugin.run(ctx, read_config(plugin, spec.config))
+    given = BaseInput(ref="base/1", digest=digest_of(manifest_of(base)), path=base) if base else None
+    config = ({} if base else TINY) | QUICK | options
+    trained: Trained = run_plugin(plugin, folder / "run", config=config, data=data, base=given)
     return trained
 
 
