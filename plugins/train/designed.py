@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Sequence
+from typing import TypeVar, cast
 
-from registry.extension import PluginConfig, RunContext, TrainPlugin
+from registry.extension import PluginConfig, TrainPlugin
 from registry.extension.discovery import read_config
+from registry.extension.inputs import RunSpec
 
 C = TypeVar("C", bound=PluginConfig)
 
@@ -16,12 +17,15 @@ class DesignedTrain(TrainPlugin[C]):
 
     evidence = "run.train"
 
-    def with_design(self, ctx: RunContext, config: C) -> C:
+    def settle(self, spec: RunSpec, config: C) -> C:
         """The options, with the design's values wherever the run does not say otherwise."""
-        return self.designed_options(ctx.model.design, config)
+        return self.with_design(spec, config)
 
-    def designed_options(self, design: Mapping[str, Any], config: C, without: Sequence[str] = ()) -> C:
-        """The options, with a design's values wherever they were not set; those of `without` left out."""
+    def with_design(self, spec: RunSpec, config: C, without: Sequence[str] = ()) -> C:
+        """The options, with the design's values wherever they were not set; those of `without` left out."""
+        assert spec.model is not None
         known = self.config_type.model_fields
-        found = {name: value for name, value in design.items() if name in known and name not in without}
+        found = {
+            name: value for name, value in spec.model.design.items() if name in known and name not in without
+        }
         return cast("C", read_config(self, {**found, **config.model_dump(exclude_unset=True)}))

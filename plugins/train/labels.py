@@ -62,6 +62,9 @@ def read_labels(table: pa.Table, data: DatasetInput, group_by: Sequence[str] = (
     absent = column.null_count
     if pa.types.is_floating(column.type):
         absent += pc.sum(pc.invert(pc.is_finite(column))).as_py() or 0
+    elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        # What a CSV file leaves out.
+        absent += pc.sum(pc.equal(pc.utf8_trim_whitespace(column), "")).as_py() or 0
     if absent:
         raise BadTable(
             f"{absent} of {table.num_rows} rows of the {data.role} data {data.ref} have no {name!r}",

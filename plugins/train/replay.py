@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from registry.errors import BadConfig
 from registry.extension import DatasetInput, RunContext
+from registry.extension.inputs import RunSpec
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.rows import joined, only
 from registry.plugins.train.start import StartConfig
@@ -51,11 +52,8 @@ def read_old(ctx: RunContext, config: StartConfig, read: Callable[[DatasetInput]
         ctx: The run.
         config: Its options.
         read: Reads a dataset as the plugin reads its training data.
-
-    Raises:
-        BadConfig: One of data and share is named without the other.
     """
-    if not _replays(ctx, config):
+    if not config.replay_share:
         return None
     rows, data = read(ctx.data[REPLAY]), ctx.data[REPLAY]
     pool, kept = keep_apart(data.rows, ctx.seed)
@@ -92,17 +90,22 @@ def mixture(task: Task) -> dict[str, float]:
     }
 
 
-def _replays(ctx: RunContext, config: StartConfig) -> bool:
-    if config.replay_share and REPLAY not in ctx.data:
+def check_replay(spec: RunSpec, config: StartConfig) -> None:
+    """Refuse one of data and share without the other.
+
+    Raises:
+        BadConfig: Says which is missing.
+    """
+    if config.replay_share and REPLAY not in spec.data:
         raise BadConfig(
             f"replay_share is {config.replay_share:g}, and there is nothing to replay",
             hint="--data replay=DATASET/N, or --base MODEL/N for what that was trained on",
         )
-    if REPLAY in ctx.data and not config.replay_share:
+    if REPLAY in spec.data and not config.replay_share:
         raise BadConfig(
-            f"{ctx.data[REPLAY].ref} is to be replayed, and replay_share is 0", hint="--set replay_share=0.2"
+            f"{spec.data[REPLAY].ref} is to be replayed, and replay_share is 0",
+            hint="--set replay_share=0.2",
         )
-    return bool(config.replay_share)
 
 
 def keep_apart(rows: int, seed: int) -> tuple[list[int], list[int]]:

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from registry.errors import BadConfig, BadInput
 from registry.extension import RunContext
-from registry.extension.inputs import BaseInput
+from registry.extension.inputs import BaseInput, RunSpec
 from registry.extension.options import Words
 from registry.plugins.train.base import (
     base_config,
@@ -94,13 +94,13 @@ class StartConfig(TorchConfig):
             raise ValueError("layer_decay does nothing where freeze is all-but-head")
         return self
 
-    def beginning(self, ctx: RunContext) -> Self:
+    def beginning(self, spec: RunSpec) -> Self:
         """The options as they hold for what this run begins with.
 
         Raises:
             BadConfig: An option that would do nothing without a base.
         """
-        if ctx.base is None:
+        if spec.base is None:
             for name in _TUNING:
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise BadConfig(

@@ -10,6 +10,7 @@ from registry.domain.names import did_you_mean
 from registry.errors import BadConfig, BadInput
 from registry.extension import DatasetInput, RunContext, Trained
 from registry.extension.features import Features, find_features
+from registry.extension.inputs import RunSpec
 from registry.extension.predictor import CARD
 from registry.extension.tables import read_rows
 from registry.plugins.train.designed import DesignedTrain
@@ -29,6 +30,16 @@ class TrainTabular(DesignedTrain[TabularConfig]):
     requires = ("numpy", "skops", "sklearn")
     extra = "tabular"
 
+    def settle(self, spec: RunSpec, config: TabularConfig) -> TabularConfig:
+        """The options, with the design's values wherever the run does not say otherwise.
+
+        Raises:
+            BadConfig: An option that would do nothing, another device, more processes, or a base.
+        """
+        config = super().settle(spec, config)
+        _check(spec, config)
+        return config
+
     def run(self, ctx: RunContext, config: TabularConfig) -> Trained:
         """Train; the same seed, data, options and one thread give the same bytes.
 
@@ -47,8 +58,6 @@ class TrainTabular(DesignedTrain[TabularConfig]):
         from registry.plugins.train.tabular_fit import fit, read_inputs
 
         began = time.monotonic()
-        config = self.with_design(ctx, config)
-        _check(ctx, config)
         source = ctx.role("train")
         table = read_rows(source)
         labels = read_labels(table, source, config.reweigh)
@@ -95,17 +104,18 @@ class TrainTabular(DesignedTrain[TabularConfig]):
         return Trained(path=folder, evidence=evidence)
 
 
-def _check(ctx: RunContext, config: TabularConfig) -> None:
-    if ctx.device != "cpu":
+def _check(spec: RunSpec, config: TabularConfig) -> None:
+    design = spec.model.design if spec.model else {}
+    if spec.device != "cpu":
         raise BadConfig(
-            f"device is {ctx.device}, and scikit-learn computes on the CPU", hint="use --device cpu"
+            f"device is {spec.device}, and scikit-learn computes on the CPU", hint="use --device cpu"
         )
-    if ctx.processes > 1:
-        raise BadConfig(f"{ctx.processes} processes cannot share this training", hint="--set threads=N")
-    if ctx.base is not None:
-        raise BadConfig(f"this training cannot begin with {ctx.base.ref}: it learns everything anew")
+    if spec.processes > 1:
+        raise BadConfig(f"{spec.processes} processes cannot share this training", hint="--set threads=N")
+    if spec.base is not None:
+        raise BadConfig(f"this training cannot begin with {spec.base.ref}: it learns everything anew")
     for name in sorted(config.model_fields_set & FOR.keys()):
-        if config.estimator not in FOR[name] and name not in ctx.model.design:
+        if config.estimator not in FOR[name] and name not in design:
             raise BadConfig(
                 f"{name} does nothing for {config.estimator}: it is for {' and '.join(FOR[name])}"
             )

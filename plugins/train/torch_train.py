@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from registry.errors import BadConfig
 from registry.extension import Estimate, Evidence, Replayed, RunContext, Trained
+from registry.extension.inputs import RunSpec
 from registry.plugins.train.designed import DesignedTrain
+from registry.plugins.train.engine.join import check_sizes
 from registry.plugins.train.engine.options import TorchConfig
 from registry.plugins.train.engine.task import Task
+from registry.plugins.train.replay import check_replay
 from registry.plugins.train.start import StartConfig
 
 if TYPE_CHECKING:
@@ -80,13 +83,11 @@ class TorchTrain(DesignedTrain[C]):
             Cancelled: Somebody asked to stop.
         """
         began = time.monotonic()
-        config = self.with_design(ctx, config)
         from transformers.utils import logging
 
         from registry.plugins.train.account import account
         from registry.plugins.train.card import write_card
         from registry.plugins.train.engine.device import find_device, use_threads
-        from registry.plugins.train.engine.join import check_sizes
         from registry.plugins.train.engine.loop import fit
         from registry.plugins.train.footprint import Meter
         from registry.plugins.train.parity import answers, parity
@@ -97,7 +98,6 @@ class TorchTrain(DesignedTrain[C]):
         logging.disable_progress_bar()
         logging.set_verbosity_error()
         meter = Meter(find_device(ctx.device), ctx.processes)
-        check_sizes(ctx.processes, config)
         use_threads(config.threads)
         task = self.build(ctx, config)
         tuned = tune(ctx, config, task)
@@ -135,15 +135,28 @@ class TorchTrain(DesignedTrain[C]):
         write_card(folder, ctx, config, evidence)
         return Trained(path=folder, evidence=evidence)
 
-    def with_design(self, ctx: RunContext, config: C) -> C:
-        """The options, with the design's values wherever neither the run nor its base says otherwise."""
-        settled = self.of_scratch if ctx.base is not None else ()
-        for name in settled:
-            if name in config.model_fields_set:
-                assert ctx.base is not None
-                raise BadConfig(f"{name} does nothing with a base: it is as {ctx.base.ref} has it")
-        config = self.designed_options(ctx.model.design, config, without=settled)
-        return config.beginning(ctx) if isinstance(config, StartConfig) else config
+    def settle(self, spec: RunSpec, config: C) -> C:
+        """The options, with the design's values wherever neither the run nor its base says otherwise.
+
+        Raises:
+            BadConfig: An option that would do nothing, or sizes that do not fit the processes.
+        """
+        settled: tuple[str, ...] = ()
+        if spec.base is not None:
+            settled = self.of_scratch
+            if idle := [name for name in settled if name in config.model_fields_set]:
+                raise BadConfig(f"{idle[0]} does nothing with a base: it is as {spec.base.ref} has it")
+        config = self.with_design(spec, config, without=settled)
+        check_sizes(spec.processes, config)
+        if config.patience and "validation" not in spec.data:
+            raise BadConfig(
+                "patience needs validation data, and the version names none",
+                hint=f"phasegate model data {spec.subject} validation=..., or --data validation=...",
+            )
+        if isinstance(config, StartConfig):
+            check_replay(spec, config)
+            return config.beginning(spec)
+        return config
 
     def replays(self, config: C) -> bool:
         return isinstance(config, StartConfig) and config.replay_share > 0

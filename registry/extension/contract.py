@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from registry.extension.context import RunContext
 from registry.extension.estimates import Estimate
-from registry.extension.inputs import DeploymentInput
+from registry.extension.inputs import DeploymentInput, RunSpec
 from registry.extension.results import (
     Deployed,
     Designed,
@@ -92,9 +92,18 @@ class Plugin(ABC, Generic[C]):
         """The kind of evidence that such a run makes. To be overridden where `evidence` ends in `.*`."""
         return self.evidence
 
+    def settle(self, spec: RunSpec, config: C) -> C:
+        """The options as they hold for a run, refused where they cannot.
+
+        To be overridden where an option follows from another input, or does not go with it. It is asked
+        before a run is queued, so what it raises is said at once, and again where the run begins. It reads
+        no data and imports nothing heavy.
+        """
+        return config
+
     @abstractmethod
     def run(self, ctx: RunContext, config: C) -> Any:
-        """Do the work. Everything needed is in `ctx`; what was made is returned."""
+        """Do the work. Everything needed is in `ctx`; what was made is returned. `config` is settled."""
 
 
 class PreparePlugin(Plugin[C]):

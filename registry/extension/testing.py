@@ -110,7 +110,7 @@ def run_plugin(
     options = read_config(plugin, spec.config)
     kind_of_evidence(plugin, options)
     with contextlib.closing(RunContext(spec, folder)) as ctx:
-        return plugin.run(ctx, options)
+        return plugin.run(ctx, plugin.settle(spec, options))
 
 
 class PluginContract:

@@ -134,7 +134,7 @@ def _run(folder: RunFolder, heed: Heed) -> None:
     spec = folder.spec
     plugin = load_plugin(spec.plugin)
     with contextlib.closing(RunContext(spec, folder.path, partial(start_part, folder))) as ctx, heed(ctx):
-        result: Any = plugin.run(ctx, read_config(plugin, spec.config))
+        result: Any = plugin.run(ctx, plugin.settle(spec, read_config(plugin, spec.config)))
     expected = Replayed if spec.stop_after else _RETURNS[plugin.kind]
     if not isinstance(result, expected):
         raise BadConfig(f"plugin {spec.plugin!r} returned {type(result).__name__}, not {expected.__name__}")

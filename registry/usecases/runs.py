@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Any
 
 from registry.domain.events import RunQueued
@@ -104,6 +105,8 @@ def start_run(
         replays = isinstance(plugin, TrainPlugin) and plugin.replays(checked)
         inputs = resolve_inputs(session, store, home, plugin, ref, dict(data or {}), base, replays=replays)
     values = checked.model_dump(mode="json", exclude_unset=True)
+    spec = _spec(name, inputs, values, options)
+    plugin.settle(spec, checked)
     with database.write(actor) as work:
         run = Run(
             plugin=name,
@@ -156,7 +159,7 @@ def start_run(
             )
     try:
         folder.prepare(
-            _spec(number, name, plugin, home, inputs, values, options),
+            spec.model_copy(update={"run": str(number), "keep": _keep(number, plugin, home)}),
             _ticket(number, plugin, evidence, home, options, engine_options),
         )
         hand_over(database, folder, number, 1)
@@ -171,20 +174,19 @@ def start_run(
     return number
 
 
-def _spec(
-    number: int,
-    name: str,
-    plugin: AnyPlugin,
-    home: Home,
-    inputs: RunInputs,
-    values: dict[str, Any],
-    options: RunOptions,
-) -> RunSpec:
-    keep = home.deployments / str(number) if plugin.kind == "deploy" else None
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
+def _keep(number: int, plugin: AnyPlugin, home: Home) -> Path | None:
+    """A folder for what a deployment keeps."""
+    if plugin.kind != "deploy":
+        return None
+    keep = home.deployments / str(number)
+    keep.mkdir(parents=True, exist_ok=True)
+    return keep
+
+
+def _spec(name: str, inputs: RunInputs, values: dict[str, Any], options: RunOptions) -> RunSpec:
+    """What a run is to do; it has no number yet."""
     return RunSpec(
-        run=str(number),
+        run="",
         plugin=name,
         subject=inputs.about.partition(":")[2],
         config=values,
@@ -197,7 +199,6 @@ def _spec(
         evidence=inputs.evidence,
         deployments=inputs.deployments,
         base=inputs.base.given if inputs.base else None,
-        keep=keep,
     )
 
 

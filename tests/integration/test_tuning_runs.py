@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from integration.test_evidence_made import LIFECYCLE, RETIREMENT, TRAINING, Life
 
 from registry.api import Registry
 from registry.domain.digests import short
+from registry.errors import BadConfig
 from registry.storage import find
 from registry.storage.home import Home
 from registry.storage.tables import Artifact
 from registry.usecases import attest
+from registry.usecases.runs import RunOptions
 
 QUICK = {"epochs": 1, "max_length": 32}
 
@@ -85,6 +88,28 @@ def test_the_base_is_an_input_of_the_run_and_stands_in_history_and_provenance(tu
     materials = {each["name"]: each for each in provenance["buildDefinition"]["resolvedDependencies"]}
     assert materials["base"]["uri"] == "phasegate:films/1"
     assert materials["base"]["digest"] == {"sha256": digest.removeprefix("sha256:")}
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "message"),
+    [
+        ({"lora_rank": 4}, {}, "lora_rank is 4, and the training begins with no base"),
+        ({"replay_share": 0.2}, {}, "replay_share is 0.2, and there is nothing to replay"),
+        ({"patience": 2}, {}, "patience needs validation data"),
+        ({"tensor": 2}, {}, "tensor 2, and the run has one process"),
+        ({"tensor": 2}, {"engine": "torchrun", "processes": 3}, "tensor 2 does not divide the run's 3"),
+        ({"hidden_size": 64}, {"base": "films/1"}, "hidden_size does nothing with a base"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_before_there_is_a_run(
+    tuned: Life, config: dict[str, Any], options: dict[str, Any], message: str
+) -> None:
+    before, base = len(tuned.registry.runs()), options.pop("base", "")
+    with pytest.raises(BadConfig, match=message):
+        tuned.registry.start(
+            "train-classifier", "films/2", config=config, base=base, options=RunOptions(**options)
+        )
+    assert len(tuned.registry.runs()) == before
 
 
 def test_whoever_retires_a_base_sees_who_stands_on_it(tuned: Life) -> None:

@@ -406,10 +406,11 @@ class TestBadInput:
             ({"text": [], "label": [], "sex": []}, "no rows"),
             ({"label": ["x"] * 4}, "all 4 training rows have the label 'x'"),
             ({"label": ["x", None, "y", None]}, "2 of 4 rows .* have no 'label'"),
+            ({"label": ["x", " ", "y", ""]}, "2 of 4 rows .* have no 'label'"),
             ({"text": ["a", None, "b", "c"]}, "1 of 4 rows .* have no 'text'"),
             ({"text": [1, 2, 3, 4]}, "holds int64, not text"),
         ],
-        ids=["empty", "one-label", "null-label", "null-text", "numbers"],
+        ids=["empty", "one-label", "null-label", "blank-label", "null-text", "numbers"],
     )
     def test_of_data(self, tmp_path: Path, change: dict[str, list[Any]], message: str) -> None:
         columns = FOUR | change

@@ -94,11 +94,6 @@ def fit(ctx: RunContext, task: Task, config: TorchConfig) -> Fitted:
 
 class _Loop:
     def __init__(self, ctx: RunContext, task: Task, config: TorchConfig, strategy: Strategy) -> None:
-        if config.patience and not task.validation:
-            raise BadConfig(
-                "patience needs validation data, and the version names none",
-                hint=f"phasegate model data {ctx.subject} validation=..., or --data validation=...",
-            )
         self.ctx, self.task, self.config, self.strategy = ctx, task, config, strategy
         self.plan = Plan(
             len(task.train),
