@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from registry.domain.decision import Decision
 from registry.domain.dossier import Dossier
 from registry.domain.names import check_name
 from registry.domain.references import Ref
-from registry.errors import BadDocument, BadInput, RunFailed
+from registry.errors import BadDocument, RunFailed
 from registry.storage import find
 from registry.storage.artifacts import ArtifactStore
 from registry.storage.database import Database, lock_timeout
@@ -27,26 +27,25 @@ from registry.storage.lifecycles import current_lifecycle
 from registry.storage.tables.base import now
 
 if TYPE_CHECKING:
+    from registry.api.deployments import DeploymentsApi
     from registry.api.findings import FindingsApi
     from registry.api.gate import GateApi
     from registry.api.keys import KeysApi
     from registry.api.ledger import LedgerApi
     from registry.api.people import PeopleApi
     from registry.api.risks import RisksApi, TiersApi
+    from registry.api.runs import RunsApi
     from registry.api.waivers import WaiversApi
-    from registry.domain.replays import Replay
     from registry.policy import GateBinding, GatePolicy
     from registry.reports.facts import ReportFacts
     from registry.usecases.aliases import AliasView
     from registry.usecases.audit import Audit
     from registry.usecases.estimate import EstimatedDesign
     from registry.usecases.examine import Check
-    from registry.usecases.runs import RunOptions
     from registry.usecases.views import (
         ApprovalView,
         DatasetView,
         DecisionView,
-        DeploymentView,
         EntryView,
         EvidenceView,
         PolicyView,
@@ -176,6 +175,20 @@ class Registry:
         from registry.api.people import PeopleApi
 
         return PeopleApi(self._opened)
+
+    @property
+    def runs(self) -> RunsApi:
+        """Plugins at work: started, watched, stopped, resumed, done again."""
+        from registry.api.runs import RunsApi
+
+        return RunsApi(self._opened)
+
+    @property
+    def deployments(self) -> DeploymentsApi:
+        """What serves versions, and what it answers."""
+        from registry.api.deployments import DeploymentsApi
+
+        return DeploymentsApi(self._opened)
 
     @property
     def waivers(self) -> WaiversApi:
@@ -397,158 +410,19 @@ class Registry:
 
     # -- runs -----------------------------------------------------------------
 
-    def start(
-        self,
-        plugin: str,
-        ref: str,
-        *,
-        data: Mapping[str, str] | None = None,
-        config: Mapping[str, Any] | None = None,
-        base: str = "",
-        options: RunOptions | None = None,
-    ) -> int:
-        """Start a plugin's run in processes of its own; returns the run's number at once.
-
-        A training begins with `base` if that is named: `minilm/1`, `minilm@champion`, or `./folder`.
-        """
-        with self._opened.read() as session:
-            named = find.ref(session, ref)
-        return usecases.runs.start_run(
-            self._opened.database,
-            self._opened.store,
-            self.home,
-            self.actor,
-            plugin,
-            named,
-            data=data,
-            config=config,
-            base=base,
-            options=options,
-        )
-
-    def manifest(
-        self, plugin: str, *, config: Mapping[str, Any] | None = None, options: RunOptions | None = None
-    ) -> str:
-        """The YAML that a run with these options would have Kubernetes apply; starts nothing."""
-        return usecases.runs.write_manifest(self.home, plugin, config=config, options=options)
-
-    def follow(self, run: int) -> Iterator[dict[str, Any]]:
-        """A run's events as they come, until it has ended."""
-        return usecases.follow.follow_run(self._opened.database, self.home, run)
-
     def run(self, plugin: str, ref: str, **more: Any) -> RunView:
-        """Start a run and wait for its end; `more` as `start` takes it.
+        """Start a run and wait for its end; `more` as `runs.start` takes it.
 
         Raises:
             RunFailed: It did not succeed; says why.
         """
-        number = self.start(plugin, ref, **more)
-        for _ in self.follow(number):
+        number = self.runs.start(plugin, ref, **more)
+        for _ in self.runs.follow(number):
             pass
-        ended = self.run_of(number)
+        ended = self.runs.one(number)
         if ended.state != "succeeded":
             raise RunFailed(f"run {number} ({plugin}) {ended.state}: {ended.reason}")
         return ended
-
-    def runs(self, *, about: str = "", state: str = "", limit: int = 0) -> list[RunView]:
-        with self._opened.read() as session:
-            if "@" in about:
-                about = str(find.ref(session, about))
-            return usecases.look_runs.runs(session, about=about, state=state, limit=limit)
-
-    def run_of(self, number: int) -> RunView:
-        with self._opened.read() as session:
-            return usecases.look_runs.run(session, number)
-
-    def evidence_of(self, run: int) -> list[EvidenceView]:
-        """Evidence that a run made."""
-        with self._opened.read() as session:
-            return usecases.look.evidence_of_run(session, run)
-
-    def run_log(self, number: int) -> Path:
-        """Where a run's output is."""
-        return usecases.recovery.open_folder(self.home, number).log
-
-    def cancel(self, number: int) -> None:
-        """Ask a run to stop."""
-        usecases.recovery.cancel_run(self._opened.database, self.home, number)
-
-    def resume(self, number: int) -> None:
-        """Start a lost run again, from its last verified checkpoint."""
-        usecases.recovery.resume_run(self._opened.database, self.home, self.actor, number)
-
-    def replay(
-        self, number: int, steps: int = 10, *, hear: Callable[[dict[str, Any]], None] | None = None
-    ) -> Replay:
-        """Do the first steps of a training again, and compare its numbers with those recorded.
-
-        Evidence of kind `run.replay`, whatever came of it. `hear` is told every event as it comes.
-        """
-        return usecases.replay.replay_run(
-            self._opened.database, self._opened.store, self.home, self.actor, number, steps, hear=hear
-        )
-
-    def curves(self, number: int) -> dict[str, list[tuple[int, float]]]:
-        """A run's live metrics by name: (step, value) in order."""
-        with self._opened.read() as session:
-            find.run(session, number)
-            return usecases.look_runs.curves(session, number)
-
-    def export_run(
-        self, number: int, *, tensorboard: Path | None = None, csv: Path | None = None
-    ) -> list[Path]:
-        """Write a run's live metrics as TensorBoard's files in `tensorboard/run-N`, or as CSV; returns where.
-
-        Raises:
-            BadInput: It has recorded no metrics, or a file cannot be written.
-            MissingExtra: TensorBoard's package is not installed.
-        """
-        run, curves = self.run_of(number), self.curves(number)
-        if not curves:
-            raise BadInput(f"run {number} has recorded no metrics")
-        written = []
-        if csv is not None:
-            usecases.export_run.write_csv(curves, csv)
-            written.append(csv)
-        if tensorboard is not None:
-            folder = tensorboard / f"run-{number}"
-            usecases.export_run.write_events(curves, folder, run.started_at or run.created_at)
-            written.append(folder)
-        return written
-
-    def recover(self) -> list[int]:
-        """Take care of runs that nobody looks after any more; returns which."""
-        return usecases.recovery.recover_runs(self._opened.database, self.home)
-
-    # -- deployments ----------------------------------------------------------
-
-    def deployments(self, ref: str | None = None) -> list[DeploymentView]:
-        with self._opened.read() as session:
-            return usecases.look_runs.deployments(session, find.ref(session, ref) if ref else None)
-
-    def deployment(self, number: int) -> DeploymentView:
-        with self._opened.read() as session:
-            return usecases.look_runs.deployment(session, number)
-
-    def healthy(self, deployment: int) -> bool:
-        """Whether a deployment answers now."""
-        with self._opened.read() as session:
-            return usecases.deployments.is_healthy(session, self.home, deployment)
-
-    def stop(self, deployment: int, reason: str = "stopped on request") -> None:
-        """Stop a deployment."""
-        with self._opened.write() as work:
-            usecases.deployments.stop_deployment(work, self.home, deployment, reason)
-
-    def predict(self, deployment: int, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Ask a deployment over HTTP; one `{"label", "probability"}` per text."""
-        with self._opened.read() as session:
-            endpoint, details = usecases.predict.find_endpoint(session, deployment)
-        return usecases.predict.predict(endpoint, details, texts)
-
-    def texts_of(self, source: str | Path, column: str = "text") -> list[str]:
-        """The texts of a table's column, to ask a deployment about."""
-        return usecases.predict.read_texts(Path(source), column)
 
     # -- audit ----------------------------------------------------------------
 

@@ -54,7 +54,7 @@ def _make_way(home: Path) -> None:
         )
     # One that was cut off may have left its server running.
     with registry.open(home) as before:
-        for deployment in before.deployments():
+        for deployment in before.deployments.all():
             if deployment.state == "active":
-                before.stop(deployment.id, "another demonstration begins")
+                before.deployments.stop(deployment.id, "another demonstration begins")
     shutil.rmtree(home)

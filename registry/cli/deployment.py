@@ -22,7 +22,7 @@ def deployment() -> None:
 @with_shell
 def list_(shell: Shell) -> None:
     """List deployments."""
-    found = shell.registry().deployments()
+    found = shell.registry().deployments.all()
     rows = [(row.id, row.version, row.target, row.endpoint, row.state, row.created_at) for row in found]
     shell.answer(
         found, lambda: table(["deployment", "version", "target", "endpoint", "state", "since"], rows)
@@ -35,8 +35,8 @@ def list_(shell: Shell) -> None:
 def show(shell: Shell, number: int) -> None:
     """Show one deployment, and whether it answers now."""
     registry = shell.registry()
-    found = registry.deployment(number)
-    healthy = registry.healthy(number) if found.state == "active" else False
+    found = registry.deployments.one(number)
+    healthy = registry.deployments.healthy(number) if found.state == "active" else False
 
     def say() -> None:
         facts(
@@ -73,8 +73,8 @@ def predict(shell: Shell, number: int, texts: tuple[str, ...], file: Path | None
     if (file is None) == (not texts):
         raise BadInput("give texts, or a --file with them")
     registry = shell.registry()
-    asked = list(texts) if file is None else registry.texts_of(file, column)
-    answers = registry.predict(number, asked)
+    asked = list(texts) if file is None else registry.deployments.texts_of(file, column)
+    answers = registry.deployments.predict(number, asked)
     rows = [
         (answer["label"], answer["probability"], text) for answer, text in zip(answers, asked, strict=True)
     ]
@@ -97,7 +97,7 @@ def predict(shell: Shell, number: int, texts: tuple[str, ...], file: Path | None
 @with_shell
 def stop(shell: Shell, number: int, reason: str) -> None:
     """Stop a deployment."""
-    shell.registry().stop(number, reason)
+    shell.registry().deployments.stop(number, reason)
     shell.answer(
         {"deployment": number, "state": "stopped"}, lambda: click.echo(f"Stopped deployment {number}.")
     )

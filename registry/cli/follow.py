@@ -36,18 +36,18 @@ def watch(registry: Registry, number: int, *, quiet: bool) -> RunView:
         RunFailed: It did not succeed; says why.
         Cancelled: It was cancelled.
     """
-    run = registry.run_of(number)
+    run = registry.runs.one(number)
     if not quiet:
         click.echo(f"Run {number}: {run.plugin} on {run.about}")
     with screen_for(run.plugin, quiet=quiet) as screen:
         try:
-            _show(registry.follow(number), screen)
+            _show(registry.runs.follow(number), screen)
         except KeyboardInterrupt:
             screen.line("Cancelling ...")
-            registry.cancel(number)
-            for _ in registry.follow(number):
+            registry.runs.cancel(number)
+            for _ in registry.runs.follow(number):
                 pass
-    ended = registry.run_of(number)
+    ended = registry.runs.one(number)
     if ended.state == "succeeded":
         return ended
     if ended.state == "cancelled":

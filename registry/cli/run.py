@@ -112,14 +112,14 @@ def run(
     )
     settings = {**_read(config), **_typed(plugin, pairs(values, "KEY=VALUE"))}
     if manifest is not None:
-        _write(manifest, registry.manifest(plugin, config=settings, options=options))
+        _write(manifest, registry.runs.manifest(plugin, config=settings, options=options))
         return
     answers = []
     for ref in refs:
-        number = registry.start(plugin, ref, data=given, config=settings, base=base, options=options)
+        number = registry.runs.start(plugin, ref, data=given, config=settings, base=base, options=options)
         if not detach:
             watch(registry, number, quiet=shell.as_json)
-        answers.append({"run": registry.run_of(number), "evidence": registry.evidence_of(number)})
+        answers.append({"run": registry.runs.one(number), "evidence": registry.runs.evidence(number)})
         if not shell.as_json:
             _say(registry, number)
     if shell.as_json:
@@ -127,13 +127,13 @@ def run(
 
 
 def _say(registry: Registry, number: int) -> None:
-    run = registry.run_of(number)
+    run = registry.runs.one(number)
     if run.state != "succeeded":
         click.echo(f"Run {number} is {run.state}: phasegate runs logs -f {number}")
         return
     click.echo(f"Run {number} ({run.plugin}) succeeded in {run.seconds or 0:.1f} s.")
     facts({f"  made {name}": made for name, made in run.outputs.items()})
-    for found in registry.evidence_of(number)[:1]:
+    for found in registry.runs.evidence(number)[:1]:
         judged = "" if found.status == "complete" else f" ({found.status}: {found.reason})"
         click.echo(f"  evidence {found.kind} about {short(found.subject)}{judged}")
         click.echo(f"  {found.summary}")

@@ -43,8 +43,8 @@ def list_(shell: Shell, about: str, state: str, limit: int) -> None:
     if state and state not in STATES:
         raise BadInput(f"there is no run state {state!r}", hint=f"known: {', '.join(STATES)}")
     registry = shell.registry()
-    registry.recover()
-    found = registry.runs(about=about, state=state, limit=limit)
+    registry.runs.recover()
+    found = registry.runs.all(about=about, state=state, limit=limit)
     rows = [
         (row.id, row.plugin, row.about, row.state, row.created_by, row.created_at, row.seconds)
         for row in found
@@ -58,10 +58,10 @@ def list_(shell: Shell, about: str, state: str, limit: int) -> None:
 def show(shell: Shell, run: int) -> None:
     """Show one run."""
     registry = shell.registry()
-    registry.recover()
-    found = registry.run_of(run)
-    curves = registry.curves(run)
-    really = {k: v for told in registry.evidence_of(run)[:1] for k, v in told.facts.items() if k in _REALLY}
+    registry.runs.recover()
+    found = registry.runs.one(run)
+    curves = registry.runs.curves(run)
+    really = {k: v for told in registry.runs.evidence(run)[:1] for k, v in told.facts.items() if k in _REALLY}
 
     def say() -> None:
         facts(
@@ -98,13 +98,13 @@ def show(shell: Shell, run: int) -> None:
 def logs(shell: Shell, run: int, follow: bool, whole: bool) -> None:
     """Print what a run's process wrote."""
     registry = shell.registry()
-    registry.run_of(run)
-    path = registry.run_log(run)
+    registry.runs.one(run)
+    path = registry.runs.log(run)
     offset = _print_from(path, _start(path, whole))
-    while follow and registry.run_of(run).state in ("queued", "running"):
+    while follow and registry.runs.one(run).state in ("queued", "running"):
         time.sleep(0.3)
         offset = _print_from(path, offset)
-        registry.recover()
+        registry.runs.recover()
     _print_from(path, offset)
 
 
@@ -114,10 +114,10 @@ def logs(shell: Shell, run: int, follow: bool, whole: bool) -> None:
 def cancel(shell: Shell, run: int) -> None:
     """Stop a run."""
     registry = shell.registry()
-    registry.cancel(run)
-    for _ in registry.follow(run):
+    registry.runs.cancel(run)
+    for _ in registry.runs.follow(run):
         pass
-    state = registry.run_of(run).state
+    state = registry.runs.one(run).state
     shell.answer({"run": run, "state": state}, lambda: click.echo(f"Run {run}: {state}."))
 
 
@@ -129,7 +129,7 @@ def resume(shell: Shell, run: int) -> None:
     from registry.cli.follow import watch
 
     registry = shell.registry()
-    registry.resume(run)
+    registry.runs.resume(run)
     ended = watch(registry, run, quiet=shell.as_json)
     shell.answer(ended, lambda: click.echo(f"Run {run} ({ended.plugin}) succeeded."))
 

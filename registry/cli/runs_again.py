@@ -32,10 +32,10 @@ def replay(shell: Shell, run: int, steps: int) -> int:
     from registry.cli.follow import screen_for, show
 
     registry = shell.registry()
-    registry.recover()
-    plugin = registry.run_of(run).plugin
+    registry.runs.recover()
+    plugin = registry.runs.one(run).plugin
     with screen_for(f"{plugin} again", quiet=shell.as_json) as screen:
-        found = registry.replay(run, steps, hear=lambda event: show(event, screen))
+        found = registry.runs.replay(run, steps, hear=lambda event: show(event, screen))
     answer = {
         "run": run,
         "repeats": found.repeats,

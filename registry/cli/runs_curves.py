@@ -35,7 +35,7 @@ def export(shell: Shell, run: int, tensorboard: Path | None, csv: Path | None) -
     """Write a run's live metrics as files that other tools read."""
     if tensorboard is None and csv is None:
         raise BadInput("nothing says where to write", hint="add --tensorboard DIR or --csv FILE")
-    written = shell.registry().export_run(run, tensorboard=tensorboard, csv=csv)
+    written = shell.registry().runs.export(run, tensorboard=tensorboard, csv=csv)
     shell.answer(
         {"run": run, "written": [str(path) for path in written]},
         lambda: click.echo("\n".join(f"Wrote {path}." for path in written)),

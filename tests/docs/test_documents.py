@@ -53,9 +53,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     for home in (tmp_path / "home", tmp_path / "spam-registry"):
         if (home / "registry.db").exists():
             with registry.open(home) as reg:
-                for found in reg.deployments():
+                for found in reg.deployments.all():
                     if found.state == "active":
-                        reg.stop(found.id)
+                        reg.deployments.stop(found.id)
 
 
 @pytest.mark.timeout(900)
@@ -103,7 +103,7 @@ def ask(line: str) -> dict[str, list[dict[str, list[str]]]]:
     """Post what a curl command of the tutorial posts, to the port that the server really has."""
     words = shlex.split(line)
     with registry.open() as reg:
-        endpoint = reg.deployments("spam/1")[0].endpoint
+        endpoint = reg.deployments.all("spam/1")[0].endpoint
     url = words[2].replace("http://127.0.0.1:PORT", endpoint)
     request = urllib.request.Request(url, words[4].encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as response:

@@ -36,7 +36,7 @@ def recover_at_once(bad: Phasegate, number: int) -> None:
     def recover() -> None:
         with registry.open(bad.home) as opened:
             barrier.wait()
-            opened.recover()
+            opened.runs.recover()
 
     threads = [threading.Thread(target=recover) for _ in range(number)]
     for thread in threads:
@@ -70,7 +70,7 @@ def test_a_run_that_ends_while_it_is_looked_at_is_left_alone(
 
     monkeypatch.setattr(recovery, "held", held_until_it_ended)
     with registry.open(bad.home) as opened:
-        assert opened.recover() == []
+        assert opened.runs.recover() == []
     assert actions(bad) == ["run-queued", "run-started", "run-ended"]
     assert_succeeded_once(bad, 12)
 

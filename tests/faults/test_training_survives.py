@@ -107,7 +107,7 @@ class Training:
 
 def outcome(opened: Registry) -> dict[str, Any]:
     """What must not depend on what happened: the bytes that were made, and how good they are."""
-    (evidence,) = opened.evidence_of(1)
+    (evidence,) = opened.runs.evidence(1)
     kept = {name: evidence.metrics[name] for name in ("train_loss", "validation_loss", "steps")}
     return {"artifact": opened.version("moods/1").artifact, **kept}
 
@@ -151,7 +151,7 @@ def strike(training: Training, blow: str) -> None:
         assert "its disk is full" in reason
         assert reason.endswith("make room, then: phasegate runs resume 1")
         with registry.open(home, actor=ACTOR) as opened:
-            opened.resume(1)
+            opened.runs.resume(1)
     elif blow == "pre-empted":
         first(training).terminate()
     elif blow == "plugin":

@@ -334,7 +334,7 @@ class Builder:
             self.deploy(ref)
             self.judge(ref, QUIET_WINDOW, kind="monitor")
         elif stage == "retired":
-            for deployment in registry.deployments(ref):
+            for deployment in registry.deployments.all(ref):
                 self.undeploy(deployment.id, ref)
             self.judge(ref, RETIREMENT, kind="retire")
 

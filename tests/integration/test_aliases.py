@@ -294,8 +294,8 @@ READS: dict[str, Callable[[Registry, str], Any]] = {
     "history": lambda one, ref: one.history(ref),
     "decisions": lambda one, ref: one.decisions(ref),
     "approvals": lambda one, ref: one.approvals(ref),
-    "deployments": lambda one, ref: one.deployments(ref),
-    "runs": lambda one, ref: one.runs(about=ref.removeprefix("models:/")),
+    "deployments": lambda one, ref: one.deployments.all(ref),
+    "runs": lambda one, ref: one.runs.all(about=ref.removeprefix("models:/")),
     "report": lambda one, ref: one.report(ref).subject,
     "explain": lambda one, ref: one.explain(ref, "deployed")[0],
 }

@@ -78,24 +78,24 @@ def test_a_base_that_is_not_there_leaves_nothing(
 ) -> None:
     before = contents_of(designed.database)
     with pytest.raises(error, match=says):
-        designed.acting("alice").start("train-classifier", REF, base=named)
+        designed.acting("alice").runs.start("train-classifier", REF, base=named)
     assert contents_of(designed.database) == before
 
 
 def test_only_trainings_that_can_begin_with_a_base_take_one(designed: Builder) -> None:
     alice = designed.acting("alice")
     with pytest.raises(BadInput, match="bias begins with no base: --base does not apply"):
-        alice.start("bias", "minilm/1", base="minilm/1")
+        alice.runs.start("bias", "minilm/1", base="minilm/1")
     with pytest.raises(BadInput, match="profile works on a dataset: --base does not apply"):
-        alice.start("profile", "loans-train/1", base="minilm/1")
+        alice.runs.start("profile", "loans-train/1", base="minilm/1")
     with pytest.raises(BadInput, match=r"--data base=\.\.\.: a run reads something else by that name"):
-        alice.start("train-classifier", REF, data={"base": "loans-train/1"})
+        alice.runs.start("train-classifier", REF, data={"base": "loans-train/1"})
 
 
 def test_nothing_new_is_built_on_what_is_retired(designed: Builder) -> None:
     assert designed.acting("alice").promote("minilm/1", "retired").allowed
     with pytest.raises(WrongStage, match="the base minilm/1 is retired"):
-        designed.acting("alice").start("train-classifier", REF, base="minilm/1")
+        designed.acting("alice").runs.start("train-classifier", REF, base="minilm/1")
 
 
 # -- folders -------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_a_folder_that_was_named_like_a_version_is_found_by_a_path(
 ) -> None:
     monkeypatch.chdir(folder.parent)
     with pytest.raises(BadInput) as caught:
-        designed.acting("alice").start("train-classifier", REF, base="bert-tiny")
+        designed.acting("alice").runs.start("train-classifier", REF, base="bert-tiny")
     assert caught.value.hint == "--base ./bert-tiny"
     assert resolve(designed, "./bert-tiny").given.ref == "bert-tiny"
 

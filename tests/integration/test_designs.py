@@ -116,6 +116,6 @@ def test_nobody_searches_what_is_settled(stage: str, at: At) -> None:
     registry = at(stage).acting("alice")
     options = {"plugin": "train-classifier", "space": {"layers": [1, 2]}}
     with pytest.raises(WrongStage, match=r"design is done while a version is .*designed; loans/1 is"):
-        registry.start("search", REF, config=options)
+        registry.runs.start("search", REF, config=options)
     with pytest.raises(WrongStage, match=r"design is done while a version is .*designed; loans/1 is"):
         registry.estimate(REF, {}, plugin="train-classifier")

@@ -186,7 +186,7 @@ class Life:
 
     def run(self, plugin: str, ref: str, *, data: Mapping[str, str] | None = None, **config: Any) -> None:
         run = self.registry.run(plugin, ref, data=data, config=config)
-        for evidence in self.registry.evidence_of(run.id):
+        for evidence in self.registry.runs.evidence(run.id):
             self.evidence[evidence.kind] = evidence
 
     def reviews(self, name: str, rows: int) -> str:
@@ -250,14 +250,14 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Evid
             made.run(plugin, ref)
         made.run("document", ref, kind="rollback-plan", file=made.document(KINDS["rollback-plan"]))
         made.run("deploy-local", ref, parity_rows=20, requests=5, log_inputs=True)
-        (deployment,) = registry.deployments(ref)
+        (deployment,) = registry.deployments.all(ref)
         try:
-            registry.predict(deployment.id, [text for text, _, _ in _reviews(60, "live")])
+            registry.deployments.predict(deployment.id, [text for text, _, _ in _reviews(60, "live")])
             made.run("monitor-drift", ref)
             made.run("retire", ref, **RETIREMENT)
         finally:
-            if registry.deployment(deployment.id).state == "active":
-                registry.stop(deployment.id)
+            if registry.deployments.one(deployment.id).state == "active":
+                registry.deployments.stop(deployment.id)
         yield made.evidence
 
 

@@ -102,7 +102,7 @@ def resumed(builder: Builder) -> str:
     """Who brought a lost training run to its end."""
     back(builder, "designed")
     builder.train(REF, actor="bob")
-    number = max(run.id for run in builder.acting("bob").runs(about=REF) if run.kind == "train")
+    number = max(run.id for run in builder.acting("bob").runs.all(about=REF) if run.kind == "train")
     with builder.database.write("dora") as work:
         work.record(RunTakenOver(f"run:{number}", 2))
     return forth(builder, "dora")

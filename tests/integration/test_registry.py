@@ -269,7 +269,7 @@ def test_evidence_about_a_version_and_its_data(at: At) -> None:
         "run.train",
         "check.bias",
     }
-    (made,) = alice.evidence_of(run)
+    (made,) = alice.runs.evidence(run)
     assert (made.kind, made.created_by, made.metrics) == ("check.bias", "vera", FAIR.metrics)
     assert made.subject == alice.version(REF).artifact
 
@@ -280,36 +280,36 @@ def test_evidence_about_a_version_and_its_data(at: At) -> None:
 def test_runs_are_told_newest_first(at: At) -> None:
     builder = at("trained")
     alice = builder.acting("alice")
-    found = alice.runs()
+    found = alice.runs.all()
     assert [run.id for run in found] == sorted((run.id for run in found), reverse=True)
-    assert alice.runs(limit=2) == found[:2]
-    training = alice.runs(about=REF)[0]
+    assert alice.runs.all(limit=2) == found[:2]
+    training = alice.runs.all(about=REF)[0]
     assert (training.plugin, training.kind, training.state, training.created_by) == (
         "train-classifier",
         "train",
         "succeeded",
         "bob",
     )
-    assert alice.runs(state="failed") == []
-    one = alice.run_of(training.id)
+    assert alice.runs.all(state="failed") == []
+    one = alice.runs.one(training.id)
     assert one.outputs == {"artifact": REF}
     assert one.metrics == {"loss": 1 / training.id}
     assert one.seconds == 0.0
 
 
-@pytest.mark.parametrize("look", ["run_of", "cancel", "resume", "run_log"])
+@pytest.mark.parametrize("look", ["one", "cancel", "resume", "log"])
 def test_a_run_that_is_not_there(planned: Registry, look: str) -> None:
     with pytest.raises(NotFound, match="run 4711"):
-        getattr(planned, look)(4711)
+        getattr(planned.runs, look)(4711)
 
 
 def test_a_run_that_has_ended_cannot_be_cancelled_or_resumed(at: At) -> None:
     alice = at("trained").acting("alice")
-    number = alice.runs(about=REF)[0].id
+    number = alice.runs.all(about=REF)[0].id
     with pytest.raises(BadInput, match=f"run {number} is not running: it has succeeded"):
-        alice.cancel(number)
+        alice.runs.cancel(number)
     with pytest.raises(BadInput, match=f"run {number} is succeeded: only a lost run can be resumed"):
-        alice.resume(number)
+        alice.runs.resume(number)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_a_run_that_cannot_be_started_leaves_nothing(
     builder = at("planned")
     before = contents_of(builder.database)
     with pytest.raises(error, match=says):
-        builder.acting("alice").start(plugin, ref, **more)  # type: ignore[arg-type]
+        builder.acting("alice").runs.start(plugin, ref, **more)  # type: ignore[arg-type]
     assert contents_of(builder.database) == before
     assert not builder.home.runs.exists()
 
@@ -343,15 +343,15 @@ def test_a_run_is_not_given_data_that_was_changed(at: At) -> None:
             file.chmod(0o644)
             file.write_bytes(b"forged")
     with pytest.raises(IntegrityViolated, match="the store holds other bytes"):
-        builder.acting("alice").start("profile", "loans-test/1")
-    assert builder.acting("alice").runs(about="loans-test/1", state="queued") == []
+        builder.acting("alice").runs.start("profile", "loans-test/1")
+    assert builder.acting("alice").runs.all(about="loans-test/1", state="queued") == []
 
 
 def test_a_seed_may_be_as_large_as_libraries_take_them(at: At) -> None:
     builder = at("planned")
     for seed in (2**32 - 1, 2**53 - 1):
         run = builder.queue(REF, seed=seed)
-        assert builder.acting("alice").run_of(run).seed == seed
+        assert builder.acting("alice").runs.one(run).seed == seed
     assert builder.acting("alice").verify().ok
 
 
@@ -359,17 +359,21 @@ def test_deployments_are_looked_up(at: At) -> None:
     builder = at("deployed")
     number = builder.deploy(REF)
     alice = builder.acting("alice")
-    assert alice.deployment(number) == alice.deployments(REF)[0] == alice.deployments()[0]
-    assert (alice.deployment(number).version, alice.deployment(number).state) == (REF, "active")
-    assert alice.deployments("loans/2") == []
+    assert alice.deployments.one(number) == alice.deployments.all(REF)[0] == alice.deployments.all()[0]
+    assert (alice.deployments.one(number).version, alice.deployments.one(number).state) == (REF, "active")
+    assert alice.deployments.all("loans/2") == []
     builder.undeploy(number, REF)
-    assert alice.deployment(number).stopped_at is not None
-    for look in (alice.stop, alice.healthy, lambda n: alice.predict(n, ["x"])):
+    assert alice.deployments.one(number).stopped_at is not None
+    for look in (
+        alice.deployments.stop,
+        alice.deployments.healthy,
+        lambda n: alice.deployments.predict(n, ["x"]),
+    ):
         for gone in (number, 4711):
             with pytest.raises(NotFound, match=f"there is no active deployment {gone}"):
                 look(gone)
     with pytest.raises(NotFound, match="there is no deployment 4711"):
-        alice.deployment(4711)
+        alice.deployments.one(4711)
 
 
 def test_a_deployment_that_does_not_answer_says_so(at: At) -> None:
@@ -378,9 +382,9 @@ def test_a_deployment_that_does_not_answer_says_so(at: At) -> None:
     with builder.database.ungoverned() as connection:
         connection.execute(text('UPDATE deployments SET details = \'{"model": "m"}\''))
     with pytest.raises(BadInput, match=r"http://127\.0\.0\.1:9 does not answer"):
-        builder.acting("alice").predict(number, ["a text"])
+        builder.acting("alice").deployments.predict(number, ["a text"])
     with pytest.raises(BadInput, match="no text was given"):
-        builder.acting("alice").predict(number, [])
+        builder.acting("alice").deployments.predict(number, [])
 
 
 # -- policies ------------------------------------------------------------------------------------
@@ -499,7 +503,7 @@ def test_everything_that_is_told_is_json(lived_builder: Builder) -> None:
 def test_how_much_there_is(lived_builder: Builder) -> None:
     registry = lived_builder.acting("auditor")
     told = registry.counts()
-    assert told.pop("runs") == len(registry.runs(limit=10_000))
+    assert told.pop("runs") == len(registry.runs.all(limit=10_000))
     assert told == {"systems": 2, "models": 3, "versions": 3, "datasets": 8}
     assert registry.stages()[0] == "planned"
     assert registry.stages()[-1] == "retired"

@@ -49,8 +49,8 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
 
 
 def of(life: Life, ref: str) -> dict[str, str]:
-    (run,) = life.registry.runs(about=ref)
-    (evidence,) = life.registry.evidence_of(run.id)
+    (run,) = life.registry.runs.all(about=ref)
+    (evidence,) = life.registry.runs.evidence(run.id)
     return {**evidence.facts, **{name: str(value) for name, value in evidence.metrics.items()}}
 
 
@@ -77,9 +77,9 @@ def test_a_folder_is_kept_with_its_licence_though_it_is_gone(tuned: Life) -> Non
 
 def test_the_base_is_an_input_of_the_run_and_stands_in_history_and_provenance(tuned: Life) -> None:
     registry = tuned.registry
-    (run,) = registry.runs(about="films/2")
+    (run,) = registry.runs.all(about="films/2")
     digest = registry.version("films/1").artifact
-    assert registry.run_of(run.id).inputs == {"base": "films/1", "replay": "old/1", "train": "new/1"}
+    assert registry.runs.one(run.id).inputs == {"base": "films/1", "replay": "old/1", "train": "new/1"}
     (queued,) = (e for e in registry.history("films/2") if e.action == "run-queued")
     assert queued.payload["base"] == {"ref": "films/1", "digest": digest}
     assert queued.text == f"train-classifier on films/2, from films/1 ({short(digest)})"
@@ -104,12 +104,12 @@ def test_the_base_is_an_input_of_the_run_and_stands_in_history_and_provenance(tu
 def test_options_that_do_not_go_together_are_refused_before_there_is_a_run(
     tuned: Life, config: dict[str, Any], options: dict[str, Any], message: str
 ) -> None:
-    before, base = len(tuned.registry.runs()), options.pop("base", "")
+    before, base = len(tuned.registry.runs.all()), options.pop("base", "")
     with pytest.raises(BadConfig, match=message):
-        tuned.registry.start(
+        tuned.registry.runs.start(
             "train-classifier", "films/2", config=config, base=base, options=RunOptions(**options)
         )
-    assert len(tuned.registry.runs()) == before
+    assert len(tuned.registry.runs.all()) == before
 
 
 def test_whoever_retires_a_base_sees_who_stands_on_it(tuned: Life) -> None:
@@ -123,8 +123,8 @@ def test_a_version_is_tuned_from_itself(tuned: Life) -> None:
     registry = tuned.registry
     before = registry.version("films/3").artifact
     registry.run("train-classifier", "films/3", base="films/3", config={**QUICK, "freeze": "all-but-head"})
-    newest = registry.runs(about="films/3")[0]
-    (evidence,) = registry.evidence_of(newest.id)
+    newest = registry.runs.all(about="films/3")[0]
+    (evidence,) = registry.runs.evidence(newest.id)
     assert evidence.facts["base.digest"] == before != registry.version("films/3").artifact
     # What the folder asked is asked on.
     assert evidence.facts["base.licence"] == "CC0-1.0 AND MIT License"

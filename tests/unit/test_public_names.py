@@ -51,62 +51,66 @@ REGISTRY = {
     "aliases": "model",
     "approvals": "ref",
     "approve": "ref to reason on_behalf_of",
-    "cancel": "number",
     "change_system": "name **changes",
     "check": "",
     "check_policies": "source",
     "close": "",
     "counts": "",
-    "curves": "number",
     "dataset": "ref",
     "datasets": "",
     "decisions": "ref",
-    "deployment": "number",
-    "deployments": "ref",
     "design": "ref values estimated",
     "estimate": "ref values plugin device processes",
     "evidence": "ref",
-    "evidence_of": "run",
     "examine": "",
     "explain": "ref to",
-    "export_run": "number tensorboard csv",
     "fetch": "ref folder",
-    "follow": "run",
-    "healthy": "deployment",
     "history": "ref",
     "initialise": "lifecycle",
     "link_data": "ref data",
     "log": "subjects actor action since until limit before",
-    "manifest": "plugin config options",
     "move_alias": "ref alias",
     "open": "home database actor create",
     "plan": "model system **more",
     "policies": "",
     "policy": "name",
-    "predict": "deployment texts",
     "promote": "ref to",
     "publish": "policies bindings",
-    "recover": "",
     "reject": "ref to reason on_behalf_of",
     "remove_alias": "model alias reason",
-    "replay": "number steps hear",
     "report": "ref",
-    "resume": "number",
     "revision": "",
     "run": "plugin ref **more",
-    "run_log": "number",
-    "run_of": "number",
-    "runs": "about state limit",
     "stages": "",
-    "start": "plugin ref data config base options",
-    "stop": "deployment reason",
     "system": "name",
     "systems": "",
-    "texts_of": "source column",
     "upgrade": "",
     "verify": "artifacts checkpoints keys",
     "version": "ref",
     "versions": "model stage",
+}
+RUNS = {
+    "all": "about state limit",
+    "cancel": "number",
+    "curves": "number",
+    "evidence": "number",
+    "export": "number tensorboard csv",
+    "follow": "number",
+    "log": "number",
+    "manifest": "plugin config options",
+    "one": "number",
+    "recover": "",
+    "replay": "number steps hear",
+    "resume": "number",
+    "start": "plugin ref data config base options",
+}
+DEPLOYMENTS = {
+    "all": "ref",
+    "healthy": "number",
+    "one": "number",
+    "predict": "number texts",
+    "stop": "number reason",
+    "texts_of": "source column",
 }
 PEOPLE = {
     "add_group": "group",
@@ -173,10 +177,14 @@ def test_what_an_open_registry_can_do() -> None:
     assert isinstance(Registry.database, property)
 
 
-def test_what_can_be_done_about_people() -> None:
+def test_what_can_be_done_with_what_hangs_on_it() -> None:
+    from registry.api.deployments import DeploymentsApi
     from registry.api.people import PeopleApi
+    from registry.api.runs import RunsApi
 
     assert offered(PeopleApi) == PEOPLE
+    assert offered(RunsApi) == RUNS
+    assert offered(DeploymentsApi) == DEPLOYMENTS
 
 
 def test_every_error_is_drawn_with_its_exit_code() -> None:
