@@ -241,7 +241,13 @@ def write_manifest(
         BadInput: The engine is another one, or no Job can be written for these options.
         BadConfig: An option that plugin or engine has not, or of the wrong type.
     """
-    from yaml import safe_dump_all
+    from yaml import SafeDumper, dump_all
+
+    class Plain(SafeDumper):
+        """What stands twice is written twice."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
 
     options = options or RunOptions()
     engine = find_launcher(options.engine)
@@ -253,7 +259,7 @@ def write_manifest(
     engine.check_manifest(options.processes, read)
     check_together(plugin, options.processes)
     made = manifest(home.runs / "N", home.root, options.processes, read, "n")
-    return str(safe_dump_all(made, sort_keys=False))
+    return str(dump_all(made, Dumper=Plain, sort_keys=False))
 
 
 def _ticket(

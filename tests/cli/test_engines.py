@@ -155,6 +155,7 @@ class TestManifest:
 
     def test_without_a_claim_it_is_the_nodes_own_folder(self, phasegate: Phasegate, version: str) -> None:
         answer = phasegate(*TRAIN, *KUBERNETES, "--manifest", "-")
+        assert "&" not in answer.out, "what stands twice is written twice: people read it"
         job = list(yaml.safe_load_all(answer.out))[1]
         (volume,) = job["spec"]["template"]["spec"]["volumes"]
         assert volume["hostPath"]["path"] == str(phasegate.home)
