@@ -102,7 +102,7 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
 
         train = corpus(fresh, "train")
         if old:
-            earlier, kept = corpus(old.pool, REPLAY), corpus(old.kept, REPLAY)
+            earlier = corpus(old.pool, REPLAY)
             train += earlier
         if train.ended is not None and train.ended < 1:
             ctx.log(f"of the answers, {train.ended:.0%} end in a special token that is trained")
@@ -121,7 +121,8 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
             },
         )
         if old:
-            mix(task, config, len(earlier.blocks), kept.blocks)
+            kept = corpus(old.kept, REPLAY).blocks if old.kept else ()
+            mix(task, config, len(earlier.blocks), kept)
         return task
 
     def sketch(self, config: CausalConfig) -> Sketch:

@@ -120,6 +120,16 @@ def test_old_rows_make_up_their_share_and_what_is_forgotten_is_measured(name: st
             assert strange not in row["fed_text"]
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_of_very_few_old_rows_none_is_kept_apart(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    few = Case(case.plugin, case.fresh, case.old.slice(0, 9), case.options)
+    metrics = few.run(tmp_path, share=0.1, steps=1).evidence.metrics
+    assert metrics["replay.kept"] == 0
+    assert metrics["replay.drawn"] > 0
+    assert "replay.loss_before" not in metrics
+
+
 def test_a_decoder_that_goes_on_forgets_less_with_replay(tmp_path: Path) -> None:
     """The same words in another order are learned, and the order of before is lost without old rows."""
     words = ["ab cd ef gh ij kl", "ab ef cd ij gh kl"]
