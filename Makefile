@@ -13,7 +13,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help demo test check lint types imports wheel reference clean
+.PHONY: help demo test check lint build/tree types imports wheel reference clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -4
@@ -30,15 +30,18 @@ lint: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: .venv/.installed-dev
-	$(BIN)/mypy --strict registry
+# plugins/, migrations/ and policies/ become packages of `registry` only when installed. Types and
+# imports can be judged only where all of them lie in one tree: so that tree is laid out, each time
+# anew. A path that a check names is a path there: registry/plugins/... is plugins/... here.
+build/tree:
+	@rm -rf $@ && mkdir -p $@
+	@cp -R registry $@/ && cp -R plugins migrations policies $@/registry/
 
-# plugins/, migrations/ and policies/ become packages of `registry` only when installed, and an
-# import contract can be judged only where all of them lie in one tree: so that tree is laid out.
-imports: .venv/.installed-dev
-	@rm -rf build/imports && mkdir -p build/imports
-	@cp -R registry build/imports/ && cp -R plugins migrations policies build/imports/registry/
-	cd build/imports && ../../$(BIN)/lint-imports --no-logo --config ../../pyproject.toml --cache-dir ../.import_linter_cache
+types: .venv/.installed-dev build/tree
+	cd build/tree && ../../$(BIN)/mypy --strict --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache registry
+
+imports: .venv/.installed-dev build/tree
+	cd build/tree && ../../$(BIN)/lint-imports --no-logo --config ../../pyproject.toml --cache-dir ../.import_linter_cache
 
 # build/lib is removed first: setuptools would ship files from it that the checkout no longer has.
 wheel: .venv/.installed-dev

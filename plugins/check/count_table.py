@@ -36,7 +36,8 @@ def group_rates(table: np.ndarray) -> dict[str, np.ndarray]:
     import numpy as np
 
     def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-        return np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
+        found: np.ndarray = np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
+        return found
 
     labels = table.sum(axis=-1)
     return {

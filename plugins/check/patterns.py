@@ -147,7 +147,8 @@ def _email_recognizer(language: str) -> EntityRecognizer:
 
     class OfflineEmailRecognizer(EmailRecognizer):
         def validate_result(self, pattern_text: str) -> bool:
-            return domains(pattern_text).fqdn != ""
+            name: str = domains(pattern_text).fqdn
+            return name != ""
 
     return OfflineEmailRecognizer(supported_language=language)
 
@@ -157,8 +158,9 @@ def _phone_recognizer(language: str, regions: Sequence[str]) -> EntityRecognizer
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
     class LongPhoneRecognizer(PhoneRecognizer):
+        # Presidio's own annotation of the last one forgets the None that it defaults to.
         def analyze(
-            self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+            self, text: str, entities: list[str], nlp_artifacts: Any = None
         ) -> list[RecognizerResult]:
             if not _SEVEN_DIGITS.search(text):
                 return []

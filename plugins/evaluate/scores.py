@@ -50,7 +50,9 @@ def rates(matrix: np.ndarray, positive: int | None) -> dict[str, np.ndarray]:
     import numpy as np
 
     def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-        return np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=below > 0)
+        zeros = np.zeros(np.broadcast(above, below).shape)
+        found: np.ndarray = np.divide(above, below, out=zeros, where=below > 0)
+        return found
 
     hits = np.diagonal(matrix, axis1=-2, axis2=-1)
     actual, claimed = matrix.sum(axis=-1), matrix.sum(axis=-2)

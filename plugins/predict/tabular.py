@@ -54,7 +54,7 @@ class TabularClassifier(Predictor):
 
         try:
             strangers = sorted(set(skops.io.get_untrusted_types(file=path)) - ASKED)
-            pipeline = None if strangers else skops.io.load(path, trusted=sorted(ASKED))
+            pipeline: Any = None if strangers else skops.io.load(path, trusted=sorted(ASKED))
         except Exception as cause:  # zip, JSON, numpy and scikit-learn: any error means a broken artifact
             raise BadInput(f"the artifact cannot be loaded: {type(cause).__name__}: {cause}") from cause
         if strangers:

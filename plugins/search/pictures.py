@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from registry.plugins.search.options import SearchConfig
 from registry.plugins.search.trial import Outcome
@@ -62,7 +62,7 @@ def draw_history(folder: Path, outcomes: Sequence[Outcome], config: SearchConfig
             if out := [outcome.number for outcome in outcomes if outcome.state == state]:
                 axes.plot(out, [foot] * len(out), mark, color=_INK, markersize=6, label=state, clip_on=False)
         axes.set_ylim(bottom=foot)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params("x", integer=True)
         axes.set_xlabel("trial")
         axes.set_ylabel(f"{config.metric}, {'lower' if config.minimizes else 'higher'} is better")
         axes.set_title("How the search went", loc="left", fontsize=11, color=_INK)
@@ -76,16 +76,17 @@ def _figure(height: float) -> Iterator[tuple[Figure, Axes]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    settings: dict[str, Any] = {
-        "svg.hashsalt": "search",
-        "svg.fonttype": "none",
-        "axes.edgecolor": _PALE,
-        "axes.labelcolor": _INK,
-        "xtick.color": _GREY,
-        "ytick.color": _INK,
-        "font.size": 10,
-    }
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(
+        {
+            "svg.hashsalt": "search",
+            "svg.fonttype": "none",
+            "axes.edgecolor": _PALE,
+            "axes.labelcolor": _INK,
+            "xtick.color": _GREY,
+            "ytick.color": _INK,
+            "font.size": 10,
+        }
+    ):
         figure = Figure(figsize=(7.2, height), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()

@@ -66,8 +66,9 @@ class Study:
         trial = self.study.ask(self._space)
         self._trials.append(trial)
         self.asked.append(dict(trial.params))
-        self._write({"ask": trial.number, "values": trial.params})
-        return trial.number
+        number: int = trial.number
+        self._write({"ask": number, "values": trial.params})
+        return number
 
     def report(self, number: int, evaluation: int, step: int, loss: float) -> bool:
         """Tell of a validation loss; whether the trial is to be stopped.

@@ -74,7 +74,8 @@ def read_boxes(table: pa.Table, data: DatasetInput, sizes: np.ndarray) -> Boxes:
     Raises:
         BadTable: A box of no size, or not in its picture, or without a label; names the row.
     """
-    labels, boxes = [], []
+    labels: list[list[str]] = []
+    boxes: list[list[Box]] = []
     for row, objects in enumerate(table[data.column("label")].to_pylist()):
         width, height = sizes[row].tolist()
         labels.append([])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from registry.errors import BadConfig, BadInput
-from registry.extension import RunContext
+from registry.extension import DatasetInput, RunContext
 from registry.plugins.train.encoder import check_heads
 from registry.plugins.train.engine.task import Task
 from registry.plugins.train.replay import REPLAY, mix, read_old
 from registry.plugins.train.start import StartConfig, begin
-from registry.plugins.train.texts import kind_of, read_chats, read_texts
+from registry.plugins.train.texts import Chat, kind_of, read_chats, read_texts
 from registry.plugins.train.torch_train import TorchTrain
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
         from registry.plugins.train.tasks.tokenizers import learn_bytes, learn_characters
         from registry.plugins.train.tasks.vocabulary import begin_vocabulary
 
-        read = read_texts if kind == "text" else read_chats
+        read: Callable[[DatasetInput], list[str] | list[Chat]] = read_texts if kind == "text" else read_chats
         fresh, old = read(source), read_old(ctx, config, read)
         validation = read(ctx.data["validation"]) if "validation" in ctx.data else None
         learn = learn_bytes if config.tokenizer == "bpe" else learn_characters
@@ -101,8 +102,8 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
             return read_conversations(rows, vocabulary, config.context, config.packing, role)
 
         train = corpus(fresh, "train")
-        if old:
-            earlier = corpus(old.pool, REPLAY)
+        earlier = corpus(old.pool, REPLAY) if old else None
+        if earlier:
             train += earlier
         if train.ended is not None and train.ended < 1:
             ctx.log(f"of the answers, {train.ended:.0%} end in a special token that is trained")
@@ -120,7 +121,7 @@ class TrainCausalLM(TorchTrain[CausalConfig]):
                 "context": config.context,
             },
         )
-        if old:
+        if old and earlier:
             kept = corpus(old.kept, REPLAY).blocks if old.kept else ()
             mix(task, config, len(earlier.blocks), kept)
         return task

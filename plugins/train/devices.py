@@ -6,9 +6,13 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from registry.domain.names import did_you_mean
 from registry.errors import BadConfig
+
+if TYPE_CHECKING:
+    import torch
 
 # Of a GPU's memory, what a training can have: the CUDA context, its libraries' workspaces and what lies
 # unused between blocks of the allocator take the rest.
@@ -106,11 +110,11 @@ def _this_gpu(name: str) -> Device:
     )
 
 
-def _measure(device: object, width: int, dtype: object = None) -> float:
+def _measure(device: torch.device, width: int, dtype: torch.dtype | None = None) -> float:
     """Floating-point operations a second of a square matrix product, the best of a few."""
     import torch
 
-    left = torch.ones(width, width, device=device, dtype=dtype)  # type: ignore[call-overload]
+    left = torch.ones(width, width, device=device, dtype=dtype)
     best = float("inf")
     for _ in range(6):
         began = time.perf_counter()

@@ -131,7 +131,7 @@ class _Job:
         averaged = self.trained if config.ema else 0
         if config.optimizer == "adafactor":
             shapes = [p.shape for p in self.sketch.model.parameters() if p.requires_grad]
-            return averaged + sum(s[0] + s[1] if len(s) == 2 else math.prod(s) for s in shapes)
+            return averaged + sum(int(s[0] + s[1] if len(s) == 2 else math.prod(s)) for s in shapes)
         moments = 0 if config.optimizer == "sgd" and not config.beta1 else _MOMENTS[config.optimizer]
         return averaged + moments * self.trained
 

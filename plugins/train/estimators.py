@@ -117,7 +117,7 @@ def _numbered(node: Any, numbers: dict[Any, int], files: dict[str, str]) -> Any:
         return [_numbered(each, numbers, files) for each in node]
     if not isinstance(node, dict):
         return node
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in node.items():
         if key == "__id__":
             found[key] = numbers.setdefault(value, len(numbers))

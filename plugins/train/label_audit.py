@@ -69,7 +69,7 @@ def _decoded(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
     groups: list[list[str]] = [[]]
     for number in ids:
         token = tokenizer.id_to_token(number)
-        if token == unknown:
+        if token is None or token == unknown:
             groups.append([])
         elif number not in special:
             groups[-1].append(token)

@@ -7,9 +7,9 @@ remedy against forgetting, and one that can be measured.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from registry.errors import BadConfig
 from registry.extension import DatasetInput, RunContext
@@ -60,7 +60,7 @@ def read_old(ctx: RunContext, config: StartConfig, read: Callable[[DatasetInput]
     return Old(only(rows, pool), len(pool), only(rows, kept))
 
 
-def mix(task: Task, config: StartConfig, examples: int, kept: Sequence[Any]) -> None:
+def mix(task: Task, config: StartConfig, examples: int, kept: Sized) -> None:
     """Let a task's last examples be old ones, drawn anew for each epoch to make up a share of it.
 
     Args:
@@ -132,7 +132,7 @@ def drawn(fresh: int, pool: int, share: float) -> int:
     return count
 
 
-def loss_on(ctx: RunContext, task: Task, examples: Sequence[Any]) -> float:
+def loss_on(ctx: RunContext, task: Task, examples: Sized) -> float:
     """Mean loss of `task.model` on some examples, as they are, on the run's device."""
     import torch
 

@@ -114,8 +114,8 @@ class Sketch:
 
     def largest_layer(self) -> int:
         """Weights of the largest of the repeated layers; all of them if none is repeated."""
-        sizes = [sum(p.numel() for p in layer.parameters()) for stack in self._stacks() for layer in stack]
-        return max(sizes, default=sum(p.numel() for p in self.model.parameters()))
+        sizes = [_weights(layer) for stack in self._stacks() for layer in stack]
+        return max(sizes, default=_weights(self.model))
 
     def _stacks(self) -> list[torch.nn.ModuleList]:
         return [each for each in self.model.modules() if isinstance(each, torch.nn.ModuleList) and len(each)]
@@ -176,7 +176,8 @@ class _AsTrained(TorchFunctionMode):
         elif self._half is not None and func in _IN_FULL:
             args = tuple(_cast(value, torch.float32) for value in args)
         if func is F.scaled_dot_product_attention:
-            return _in_blocks(*args[:3], options)
+            query, key, value = args[:3]
+            return _in_blocks(query, key, value, options)
         return func(*args, **options)
 
 
@@ -206,6 +207,10 @@ _IN_FULL = {
     torch.Tensor.pow,
     torch.rsqrt,
 }
+
+
+def _weights(module: torch.nn.Module) -> int:
+    return sum(int(each.numel()) for each in module.parameters())
 
 
 def _cast(value: Any, dtype: torch.dtype) -> Any:

@@ -37,7 +37,7 @@ class TorchTrain(DesignedTrain[C]):
         takes_base: Whether its options are those of `StartConfig`.
     """
 
-    requires = ("safetensors", "tokenizers", "torch", "transformers")
+    requires: ClassVar[tuple[str, ...]] = ("safetensors", "tokenizers", "torch", "transformers")
     extra = "train"
     distributed = True
     repeats = ("loss", "gradient_norm", "learning_rate", "validation_loss")

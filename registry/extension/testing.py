@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -106,6 +107,8 @@ def run_plugin(
         deployments=deployments,
         base=base,
         keep=keep,
+        # Started as one of several (RANK, WORLD_SIZE), it is one of several, as its context is.
+        processes=int(os.environ.get("WORLD_SIZE", "1")),
     )
     options = read_config(plugin, spec.config)
     kind_of_evidence(plugin, options)

@@ -157,11 +157,11 @@ def strike(training: Training, blow: str) -> None:
     elif blow == "plugin":
         kill(first(training))
     elif blow in ("supervisor", "both"):
-        left = of_the_plugin(training)
         kill(*supervisors(home), *([first(training)] if blow == "both" else []))
         assert training.state == "running", "looking at it gives it another supervisor"
-        if blow == "both":
-            until(lambda: all(gone(process.pid) for process in left))
+    elif blow == "power":
+        kill(*processes(home))
+        assert training.state == "running", "looking at it starts it again"
     elif blow == "a rank":
         kill(rank(training, 1))
 
@@ -245,7 +245,6 @@ def survive(begin: Callable[..., Training], blows: Sequence[str], seed: int, **h
 
 PLANS = [("supervisor", "plugin", "pre-empted", "both", "full disk")]
 MORE = [tuple(random.Random(seed).choices(BLOWS, k=2)) for seed in range(10)]
-TOGETHER_PLANS = [("pre-empted", "full disk"), ("both", "a rank")]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +260,8 @@ def test_it_ends_as_if_nothing_had_happened(
     training = survive(begin, blows, seed)
     assert training.end() == undisturbed
     repeated = training.repeated()
-    assert len(repeated) <= len(blows)
+    # A process that finds its disk full may die without a word, and is tried again.
+    assert len(repeated) <= sum(3 if blow == "full disk" else 1 for blow in blows)
     assert all(number <= EVERY for number in repeated), "more than an interval was lost"
     assert dict(training.losses).keys() == set(range(1, STEPS + 1))
     training.phasegate.verify()
@@ -273,7 +273,7 @@ def test_it_ends_as_if_nothing_had_happened(
         ("a rank", "plugin"),
         *(
             pytest.param(plan, marks=pytest.mark.slow)
-            for plan in [("pre-empted", "full disk"), ("both", "a rank")]
+            for plan in [("pre-empted", "full disk"), ("power", "a rank")]
         ),
     ],
 )

@@ -53,7 +53,8 @@ def _write(
     folder: Path, weights: dict[str, torch.Tensor], optimizer: dict[str, Any], state: dict[str, Any]
 ) -> None:
     folder.mkdir(parents=True)
-    tensors, plain = {}, {}
+    tensors: dict[str, torch.Tensor] = {}
+    plain: dict[str, Any] = {}
     for name, values in optimizer.items():
         for key, value in values.items():
             target = tensors if hasattr(value, "dtype") else plain

@@ -71,7 +71,8 @@ def precision(
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float16
 
     def autocast() -> AbstractContextManager[Any]:
-        return torch.autocast(device.type, dtype=dtype)
+        context: AbstractContextManager[Any] = torch.autocast(device.type, dtype=dtype)
+        return context
 
     return autocast, LossScale() if config.precision == "fp16" else None
 

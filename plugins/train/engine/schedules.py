@@ -33,7 +33,8 @@ def rate_factor(config: TorchConfig, step: int, steps: int) -> float:
         case "cosine":
             return _cosine(1.0, last, done)
         case "polynomial":
-            return last + (1 - last) * (1 - done) ** config.power
+            left: float = (1 - done) ** config.power
+            return last + (1 - last) * left
         case "step":
             drops = min(int(done * (config.rate_steps + 1)), config.rate_steps)
             return max(config.rate_factor**drops, last)

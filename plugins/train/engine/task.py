@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -55,22 +55,22 @@ class Task(ABC):
 
     auto: ClassVar[str]
     model: PreTrainedModel
-    train: Sequence[Any]
-    validation: Sequence[Any] = ()
+    train: Sized
+    validation: Sized = ()
     lengths: Sequence[int] = ()
     uninformed: float
     rates: Mapping[str, float] = {}
     replayed: int = 0
     drawn: int = 0
-    remembered: Sequence[Any] = ()
+    remembered: Sized = ()
     pad_to: int | None = None
 
     @abstractmethod
-    def batch(self, examples: Sequence[Any], rows: Sequence[int], dice: Dice | None) -> Batch:
+    def batch(self, examples: Any, rows: Sequence[int], dice: Dice | None) -> Batch:
         """Tensors of some rows of `examples`, on the CPU.
 
         Args:
-            examples: `train` or `validation`.
+            examples: `train`, `validation` or `remembered`; each task has them as it likes.
             rows: Which.
             dice: For augmentation and masking; None: none, or the same every time.
         """

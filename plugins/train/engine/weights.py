@@ -44,7 +44,7 @@ def whole_state(state: Mapping[str, Any], *, keep: bool) -> dict[str, Any]:
 
 def local(tensor: torch.Tensor) -> torch.Tensor:
     """This process's piece of a tensor, sharing its memory."""
-    return tensor.to_local() if layout(tensor) is not None else tensor  # type: ignore[operator]
+    return tensor.to_local() if layout(tensor) is not None else tensor
 
 
 def gradients(weights: Iterable[torch.Tensor]) -> list[torch.Tensor]:

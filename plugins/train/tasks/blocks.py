@@ -217,4 +217,5 @@ def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     import numpy as np
 
     before = np.cumsum(counts) - counts
-    return np.arange(int(counts.sum())) + np.repeat(starts - before, counts)
+    found: np.ndarray = np.arange(int(counts.sum())) + np.repeat(starts - before, counts)
+    return found

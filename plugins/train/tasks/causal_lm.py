@@ -56,10 +56,9 @@ class CausalLM(LanguageTask):
         if self.train.apart:
             check_apart(model)
 
-    def batch(self, examples: Sequence[Any], rows: Sequence[int], dice: Dice | None) -> Batch:
+    def batch(self, examples: Blocks, rows: Sequence[int], dice: Dice | None) -> Batch:
         import torch
 
-        assert isinstance(examples, Blocks)
         # Of one width wherever they can be, so that compiled code is of one shape.
         width = self.pad_to or (None if self.lengths else int(examples.sizes.max()))
         found = examples.take(rows, self.vocabulary.id("eos_token"), width)

@@ -64,7 +64,8 @@ def render(chats: Sequence[Chat], vocabulary: Vocabulary) -> list[Rendered]:
         BadInput: The template does not take a conversation, or the answers cannot be told from the rest.
     """
     tokenizer = vocabulary.wrapped()
-    special = [vocabulary.tokenizer.id_to_token(number) for number in vocabulary.special_ids]
+    tokens = map(vocabulary.tokenizer.id_to_token, vocabulary.special_ids)
+    special = [token for token in tokens if token is not None]
     return [_render(number, chat, tokenizer, special) for number, chat in enumerate(chats)]
 
 

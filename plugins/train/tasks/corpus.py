@@ -50,7 +50,7 @@ class Corpus:
         whole = [tokens / each.share_read for tokens, each in zip(read, both, strict=True)]
         return Corpus(
             self.blocks + more.blocks,
-            [*self.says, *more.says],  # type: ignore[list-item]
+            [*self.says, *more.says],
             cut_off=self.cut_off + more.cut_off,
             share_read=sum(read) / sum(whole),
             ended=ended,

@@ -115,7 +115,8 @@ def decode(vocabulary: Vocabulary) -> Callable[[Any], str]:
     special = set(vocabulary.special_ids)
 
     def to_text(ids: Any) -> str:
-        return vocabulary.tokenizer.decode([int(one) for one in ids if int(one) not in special])
+        text: str = vocabulary.tokenizer.decode([int(one) for one in ids if int(one) not in special])
+        return text
 
     return to_text
 
@@ -138,4 +139,5 @@ def _exp(loss: float) -> float:
 def _log(values: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    return np.log(values)
+    found: np.ndarray = np.log(values)
+    return found

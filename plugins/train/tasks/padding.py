@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 
-def pad(ids: Sequence[Sequence[int]], filler: int, length: int | None = None) -> dict[str, torch.Tensor]:
+def pad(
+    ids: Sequence[Sequence[int] | np.ndarray], filler: int, length: int | None = None
+) -> dict[str, torch.Tensor]:
     """`input_ids` filled up at the end, and the `attention_mask` that tells tokens from filling.
 
     Args:

@@ -83,7 +83,7 @@ class PictureBoxes(Task):
         numbers = [[self.numbers[label] for label in labels] for labels in objects.labels]
         return Examples(pictures, objects, numbers)
 
-    def batch(self, examples: Examples, rows: Sequence[int], dice: Dice | None) -> Batch:  # type: ignore[override]
+    def batch(self, examples: Examples, rows: Sequence[int], dice: Dice | None) -> Batch:
         import torch
 
         most = max(1, *(len(examples.numbers[row]) for row in rows))

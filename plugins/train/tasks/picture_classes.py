@@ -75,7 +75,7 @@ class PictureClasses(Task):
         numbers = [self.numbers[label] for label in labels.labels]
         return Examples(pictures, numbers, [*weights] or [1.0] * len(numbers))
 
-    def batch(self, examples: Examples, rows: Sequence[int], dice: Dice | None) -> Batch:  # type: ignore[override]
+    def batch(self, examples: Examples, rows: Sequence[int], dice: Dice | None) -> Batch:
         import torch
 
         return {

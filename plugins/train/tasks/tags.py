@@ -31,6 +31,7 @@ class Tags(LanguageTask):
 
     auto = "AutoModelForTokenClassification"
     train: list[Example]
+    validation: list[Example]
 
     def __init__(
         self,
@@ -151,12 +152,14 @@ class Tags(LanguageTask):
         for number, (encoding, row) in enumerate(zip(found, tags, strict=True)):
             labels, seen = [], -1
             for word in encoding.word_ids:
-                first = word is not None and word != seen
-                labels.append(self.numbers[row[word]] if first else IGNORED)
-                if first and word != seen + 1:
+                if word is None or word == seen:
+                    labels.append(IGNORED)
+                    continue
+                labels.append(self.numbers[row[word]])
+                if word != seen + 1:
                     raise BadInput(
                         f"the tokenizer has no token for word {words[number][seen + 1]!r} of row {number}"
                     )
-                seen = word if first else seen
+                seen = word
             examples.append((encoding.ids, labels))
         return examples

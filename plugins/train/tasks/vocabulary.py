@@ -51,12 +51,14 @@ class Vocabulary:
     @property
     def size(self) -> int:
         """One more than the highest id."""
-        return 1 + max(self.tokenizer.get_vocab().values())
+        highest: int = max(self.tokenizer.get_vocab().values())
+        return 1 + highest
 
     @property
     def special_ids(self) -> list[int]:
         """Ids of all special tokens."""
-        named = {self.tokenizer.token_to_id(token) for token in self.special.values()} - {None}
+        numbers = [self.tokenizer.token_to_id(token) for token in self.special.values()]
+        named = {number for number in numbers if number is not None}
         added = self.tokenizer.get_added_tokens_decoder()
         return sorted(named | {number for number, token in added.items() if token.special})
 
@@ -110,7 +112,8 @@ def positions(model: PreTrainedModel) -> int | None:
     for name, module in model.named_modules():
         # RoBERTa counts positions from after that of padding.
         if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
-            return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+            offset = 0 if module.padding_idx is None else module.padding_idx + 1
+            return int(module.num_embeddings) - int(offset)
     most = getattr(model.config, "max_position_embeddings", None)
     return most if isinstance(most, int) and most > 0 else None
 

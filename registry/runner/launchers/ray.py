@@ -106,7 +106,7 @@ def _trainer(folder: RunFolder, processes: int, options: RayOptions) -> TorchTra
     from ray.train.backend import Backend
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    class NoGroup(TorchConfig):  # type: ignore[misc]  # ray is not looked into
+    class NoGroup(TorchConfig):
         """Torch's group of processes is the plugin's to make: it knows its shape."""
 
         @property

@@ -70,7 +70,7 @@ class Pipeline(Shared):
 
         self._pad(task)
         self._aliases = {other: first for first, others in tied(bare).items() for other in others}
-        width, vocabulary = bare.config.hidden_size, bare.config.vocab_size  # type: ignore[union-attr]
+        width, vocabulary = bare.config.hidden_size, bare.config.vocab_size
         cut(bare, self.stage, self.stages)
         first, last = self.stage == 0, self.stage == self.stages - 1
         self._autocast = precision(config, self.device)[0]
@@ -147,7 +147,7 @@ class Pipeline(Shared):
         stage = self._of(model)
         states = inputs.pop("input_ids")
         if not stage.first:
-            states = torch.empty(*states.shape, stage.model.config.hidden_size, device=self.device)  # type: ignore[union-attr]
+            states = torch.empty(*states.shape, stage.model.config.hidden_size, device=self.device)
             dist.recv(states, group=self._group, group_src=self.stage - 1)
         out: torch.Tensor = stage(states, **inputs)
         reshard(model)

@@ -35,7 +35,7 @@ class Shared(Strategy):
         self.data_ranks = self.sizes["data"] * self.sizes["shard"]
         self.data_rank = self._place("data") * self.sizes["shard"] + self._place("shard")
         self.keeps = self.rank == 0
-        self._copies = dist.get_world_size() // self.data_ranks
+        self._copies: int = dist.get_world_size() // self.data_ranks
 
     # -- the model --------------------------------------------------------------
 
@@ -253,7 +253,7 @@ def found_sizes(model: nn.Module) -> dict[str, int]:
         mesh = layout(weight)
         if mesh is None:
             continue
-        for name, size, placement in zip(mesh.mesh_dim_names, mesh.shape, weight.placements, strict=True):  # type: ignore[attr-defined]
+        for name, size, placement in zip(mesh.mesh_dim_names, mesh.shape, weight.placements, strict=True):
             copied = placement.is_replicate() and isinstance(model, FSDPModule)
             if not placement.is_replicate() or (name == "data" and copied):
                 sizes[name] = max(sizes[name], size)
@@ -265,7 +265,7 @@ def pieces(weight: torch.Tensor) -> int:
     mesh = layout(weight)
     if mesh is None:
         return 1
-    placed = zip(mesh.shape, weight.placements, strict=True)  # type: ignore[attr-defined]
+    placed = zip(mesh.shape, weight.placements, strict=True)
     return math.prod(size for size, placement in placed if not placement.is_replicate())
 
 
@@ -273,8 +273,8 @@ def lay_out_gradients(model: nn.Module) -> None:
     """Lay every gradient out as its weight is: that of a split embedding comes whole."""
     for weight in model.parameters():
         gradient: Any = weight.grad
-        if gradient is not None and layout(weight) is not None and gradient.placements != weight.placements:  # type: ignore[attr-defined]
-            weight.grad = gradient.redistribute(placements=weight.placements)  # type: ignore[attr-defined]
+        if gradient is not None and layout(weight) is not None and gradient.placements != weight.placements:
+            weight.grad = gradient.redistribute(placements=weight.placements)
 
 
 def reshard(model: nn.Module) -> None:

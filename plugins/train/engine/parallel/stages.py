@@ -73,7 +73,7 @@ def layers_of(model: nn.Module) -> tuple[str, nn.ModuleList]:
         else [
             (key, child)
             for key, child in base.named_children()
-            if isinstance(child, nn.ModuleList) and len(child) == model.config.num_hidden_layers  # type: ignore[union-attr]
+            if isinstance(child, nn.ModuleList) and len(child) == model.config.num_hidden_layers
         ]
     )
     if name not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values() or len(lists) != 1:

@@ -52,7 +52,7 @@ def split(model: nn.Module, mesh: DeviceMesh) -> None:
     styles = _styles()
     ties = tied(model)
     found = {}
-    for pattern, style in model.tp_plan.items():  # type: ignore[union-attr]
+    for pattern, style in model.tp_plan.items():
         expression = re.compile(re.escape(pattern).replace(r"\*", r"\d+"))
         for name, module in model.named_modules():
             if expression.fullmatch(name) and isinstance(module, nn.Linear | nn.Embedding):
