@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,9 @@ class Layers:
     @classmethod
     def of(cls, model: PreTrainedModel) -> Layers:
         """Look at a model."""
-        lengths = _stacks(model)
-        blocks = max(lengths.values(), default=0)
         head = head_of(model)
+        lengths = _stacks(model, head)
+        blocks = max(lengths.values(), default=0)
         depth, met = {}, set()
         for name, _ in model.named_parameters():
             stack = next((stack for stack in lengths if name.startswith(f"{stack}.")), None)
@@ -62,14 +63,15 @@ def head_of(model: PreTrainedModel) -> frozenset[str]:
     return frozenset(name for name, parameter in model.named_parameters() if id(parameter) in own)
 
 
-def _stacks(model: nn.Module) -> dict[str, int]:
-    """Outermost lists of modules that hold weights, and how many each has."""
+def _stacks(model: nn.Module, head: Collection[str]) -> dict[str, int]:
+    """Outermost lists of modules that hold weights of the body, and how many each has."""
     from torch import nn
 
     found: dict[str, int] = {}
     for name, module in model.named_modules():
-        within = any(name.startswith(f"{outer}.") for outer in found)
-        if isinstance(module, nn.ModuleList) and not within and next(module.parameters(), None) is not None:
+        if not isinstance(module, nn.ModuleList) or any(name.startswith(f"{outer}.") for outer in found):
+            continue
+        if any(f"{name}.{weight}" not in head for weight, _ in module.named_parameters()):
             found[name] = len(module)
     return found
 

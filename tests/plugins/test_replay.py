@@ -3,101 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
-from drawn import bars, squares
-from language_runs import QUICK, TINY
+from kinds import CASES, LANGUAGE, Case, chats, texts
 
 from registry.errors import BadConfig, BadInput
-from registry.extension import Trained
-from registry.extension.testing import dataset_input, run_plugin
 from registry.plugins.train.causal_lm import TrainCausalLM
 from registry.plugins.train.classifier import TrainClassifier
-from registry.plugins.train.detector import TrainDetector
-from registry.plugins.train.image_classifier import TrainImageClassifier
-from registry.plugins.train.masked_lm import TrainMaskedLM
 from registry.plugins.train.replay import Old
-from registry.plugins.train.seq2seq import TrainSeq2Seq
-from registry.plugins.train.tagger import TrainTagger
 from registry.plugins.train.tasks.blocks import Tokens, cut, one_each, pack
 from registry.plugins.train.tasks.corpus import Corpus
-
-
-@dataclass
-class Case:
-    """New rows and old ones of one kind; the old ones say what no new one does."""
-
-    plugin: Any
-    fresh: pa.Table
-    old: pa.Table
-    options: dict[str, Any]
-
-    def run(self, folder: Path, *, share: float = 0.25, **more: Any) -> Trained:
-        roles = {name: name for name in ("text", "label", "image") if name in self.fresh.column_names}
-        data = {
-            role: dataset_input(folder / role, table, role=role, ref=f"{role}/1", **roles)
-            for role, table in (("train", self.fresh), ("replay", self.old))
-        }
-        options = {"steps": 2, "replay_share": share, **self.options, **more}
-        trained: Trained = run_plugin(self.plugin(), folder / "run", config=options, data=data)
-        return trained
-
-
-def texts(word: str, rows: int) -> pa.Table:
-    said = [f"{word} one day {row % 7} the {'sun' if row % 2 else 'moon'}" for row in range(rows)]
-    return pa.table({"text": said, "label": ["day" if row % 2 else "night" for row in range(rows)]})
-
-
-def chats(word: str, rows: int) -> pa.Table:
-    said = [
-        [{"role": "user", "content": f"{word} {row}?"}, {"role": "assistant", "content": f"it is {row % 3}"}]
-        for row in range(rows)
-    ]
-    return pa.table({"text": said})
-
-
-def tagged(word: str, rows: int) -> pa.Table:
-    words = [[word, "is", f"w{row % 5}"] for row in range(rows)]
-    return pa.table({"text": words, "label": [["B", "O", "I"]] * rows})
-
-
-LANGUAGE = TINY | QUICK
-CASES = {
-    "classifier": Case(TrainClassifier, texts("new", 30), texts("old", 20), LANGUAGE),
-    "causal": Case(
-        TrainCausalLM, texts("new", 30), texts("old", 20), LANGUAGE | {"packing": "none", "context": 64}
-    ),
-    "packed": Case(TrainCausalLM, texts("new", 60), texts("old", 60), LANGUAGE | {"context": 48}),
-    "chat": Case(
-        TrainCausalLM, chats("new", 30), chats("old", 20), LANGUAGE | {"packing": "none", "context": 64}
-    ),
-    "masked": Case(TrainMaskedLM, texts("new", 30), texts("old", 20), LANGUAGE | {"max_length": 64}),
-    "pieces": Case(TrainMaskedLM, texts("new", 30), texts("old", 20), LANGUAGE | {"max_length": 5}),
-    "seq2seq": Case(TrainSeq2Seq, texts("new", 30), texts("old", 20), LANGUAGE),
-    "tagger": Case(TrainTagger, tagged("new", 30), tagged("old", 20), LANGUAGE),
-    "pictures": Case(
-        TrainImageClassifier,
-        bars(30, seed=0),
-        bars(20, seed=1),
-        {"size": 16, "channels": 1, "widths": "8", "depths": "1", "batch_size": 10, "rotate": 10},
-    ),
-    "boxes": Case(
-        TrainDetector,
-        squares(30, seed=0),
-        squares(20, seed=1),
-        {"size": 32, "hidden_size": 16, "layers": 1, "objects": 2, "batch_size": 10, "flip": True},
-    ),
-}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_old_rows_make_up_their_share_and_what_is_forgotten_is_measured(name: str, tmp_path: Path) -> None:
     case = CASES[name]
-    evidence = case.run(tmp_path).evidence
+    evidence = case.run(tmp_path, replay=True, replay_share=0.25).evidence
     metrics = evidence.metrics
     if name in ("packed", "pieces"):
         # Examples are not rows there: several texts in a block, or several pieces of a text.
@@ -124,7 +47,7 @@ def test_old_rows_make_up_their_share_and_what_is_forgotten_is_measured(name: st
 def test_of_very_few_old_rows_none_is_kept_apart(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     few = Case(case.plugin, case.fresh, case.old.slice(0, 9), case.options)
-    metrics = few.run(tmp_path, share=0.1, steps=1).evidence.metrics
+    metrics = few.run(tmp_path, replay=True, replay_share=0.1, steps=1).evidence.metrics
     assert metrics["replay.kept"] == 0
     assert metrics["replay.drawn"] > 0
     assert "replay.loss_before" not in metrics
@@ -137,7 +60,7 @@ def test_a_decoder_that_goes_on_forgets_less_with_replay(tmp_path: Path) -> None
     options = LANGUAGE | {"packing": "none", "context": 16, "steps": 60, "learning_rate": 3e-3}
     case = Case(TrainCausalLM, fresh, old, options)
     little, much = (
-        case.run(tmp_path / str(share), share=share).evidence.metrics["replay.loss_after"]
+        case.run(tmp_path / str(share), replay=True, replay_share=share).evidence.metrics["replay.loss_after"]
         for share in (0.02, 0.45)
     )
     assert much < 0.8 * little
@@ -146,20 +69,22 @@ def test_a_decoder_that_goes_on_forgets_less_with_replay(tmp_path: Path) -> None
 def test_conversations_are_not_replayed_among_documents(tmp_path: Path) -> None:
     case = Case(TrainCausalLM, texts("new", 30).drop(["label"]), chats("old", 20), LANGUAGE)
     with pytest.raises(BadInput, match="the training data holds text, and the replay data messages"):
-        case.run(tmp_path)
+        case.run(tmp_path, replay=True, replay_share=0.25)
 
 
 @pytest.mark.parametrize("name", ["causal", "tagger", "boxes"])
 def test_a_share_that_cannot_be_drawn(name: str, tmp_path: Path) -> None:
     with pytest.raises(BadConfig, match="is 70 rows an epoch, and there are 18 to draw from") as caught:
-        CASES[name].run(tmp_path, share=0.7)
+        CASES[name].run(tmp_path, replay=True, replay_share=0.7)
     assert caught.value.hint == "--set replay_share=0.375"
 
 
 def test_classes_that_only_old_rows_have_are_learned_too(tmp_path: Path) -> None:
     fresh = texts("new", 30)
     old = texts("old", 20).set_column(1, "label", [["dusk"] * 20])
-    evidence = Case(TrainClassifier, fresh, old, LANGUAGE).run(tmp_path).evidence
+    evidence = (
+        Case(TrainClassifier, fresh, old, LANGUAGE).run(tmp_path, replay=True, replay_share=0.25).evidence
+    )
     assert evidence.metrics["labels"] == 3
 
 

@@ -51,6 +51,19 @@ def resnet() -> Any:
     )
 
 
+def yolos() -> Any:
+    """Its head is made of lists of layers, which are longer than its stack of blocks."""
+    return hf.YolosForObjectDetection(
+        hf.YolosConfig(
+            image_size=[8, 8],
+            patch_size=4,
+            num_detection_tokens=2,
+            num_labels=2,
+            **SMALL | {"num_hidden_layers": 2},
+        )
+    )
+
+
 DEPTHS = [
     (bert, "classifier.weight", 0),
     (bert, "bert.pooler.dense.weight", 0),
@@ -72,6 +85,11 @@ DEPTHS = [
     (vit, "classifier.weight", 0),
     (vit, "vit.embeddings.cls_token", 4),
     (resnet, "classifier.1.weight", 0),
+    (yolos, "bbox_predictor.layers.0.weight", 0),
+    (yolos, "class_labels_classifier.layers.2.weight", 0),
+    (yolos, "vit.encoder.layer.1.output.dense.weight", 1),
+    (yolos, "vit.encoder.layer.0.output.dense.weight", 2),
+    (yolos, "vit.embeddings.detection_tokens", 3),
     (resnet, "resnet.embedder.embedder.convolution.weight", 3),
 ]
 
