@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from registry.errors import BadConfig
+from registry.plugins.train.layers import Layers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -118,7 +119,7 @@ class Sketch:
         return max(sizes, default=_weights(self.model))
 
     def _stacks(self) -> list[torch.nn.ModuleList]:
-        return [each for each in self.model.modules() if isinstance(each, torch.nn.ModuleList) and len(each)]
+        return [self.model.get_submodule(name) for name in Layers.of(self.model).stacks]
 
 
 def sketch_text(build: Callable[[], PreTrainedModel], *assumed: str, **lengths: int) -> Sketch:
