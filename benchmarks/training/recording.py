@@ -62,7 +62,6 @@ def main() -> None:
     timed(card, "write_card", "evidence")
     timed(account, "audit_labels", "label audit")
     timed(parity, "parity", "parity")
-    timed(account, "parity", "parity")
     with tempfile.TemporaryDirectory() as folder:
         data = dataset_input(Path(folder) / "data", table, role="train", text="text", label="label")
         config = {
