@@ -33,6 +33,7 @@ class TrainDetector(TorchTrain[DetectorConfig]):
             build_yolos,
             check_patches,
             names,
+            picture_card,
         )
 
         check_patches(config)
@@ -58,14 +59,7 @@ class TrainDetector(TorchTrain[DetectorConfig]):
                 f"the base is a {type(model).__name__}, which learns by another loss than DETR's",
                 hint="begin with a DETR or YOLOS model",
             )
-        card = {
-            "format": FORMAT,
-            "labels": list(objects.classes),
-            "columns": source.columns.model_dump(mode="json"),
-            **shape,
-            "mean": list(expected.get("mean", pictures.mean)),
-            "std": list(expected.get("std", pictures.std)),
-        }
+        card = {"format": FORMAT, **picture_card(model, source, pictures, expected)}
         task = PictureBoxes(model, train, validation, config=config, card=card)
         if old:
             mix(task, config, old.rows, task.encode(*old.kept))

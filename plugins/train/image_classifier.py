@@ -30,7 +30,12 @@ class TrainImageClassifier(TorchTrain[ImageConfig]):
 
     def build(self, ctx: RunContext, config: ImageConfig) -> Task:
         from registry.plugins.train.tasks.picture_classes import FORMAT, PictureClasses
-        from registry.plugins.train.tasks.picture_models import base_pictures, build_classifier, names
+        from registry.plugins.train.tasks.picture_models import (
+            base_pictures,
+            build_classifier,
+            names,
+            picture_card,
+        )
 
         _check(config)
         expected = base_pictures(ctx)
@@ -54,12 +59,8 @@ class TrainImageClassifier(TorchTrain[ImageConfig]):
             _drop_before_head(model, config.dropout)
         card = {
             "format": FORMAT,
-            "labels": list(labels.classes),
             "positive": positive,
-            "columns": source.columns.model_dump(mode="json"),
-            **shape,
-            "mean": list(expected.get("mean", pictures.mean)),
-            "std": list(expected.get("std", pictures.std)),
+            **picture_card(model, source, pictures, expected),
         }
         task = PictureClasses(model, train, validation, config=config, card=card)
         if old:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any, Self, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Self, TypeVar, cast
 
 R = TypeVar("R")
 
 
+@dataclass(frozen=True)
 class Rows:
     """A frozen dataclass of lists of one length: each field says something of every row."""
 
@@ -20,7 +21,7 @@ class Rows:
         return type(self)(*map(joined, self._fields(), more._fields()))
 
     def _fields(self) -> list[Any]:
-        return [getattr(self, field.name) for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        return [getattr(self, field.name) for field in fields(self)]
 
 
 def only(rows: R, numbers: Sequence[int]) -> R:
@@ -32,7 +33,7 @@ def only(rows: R, numbers: Sequence[int]) -> R:
         found = tuple(only(each, numbers) for each in found)
     else:
         found = found.only(numbers)
-    return found  # type: ignore[no-any-return]
+    return cast("R", found)
 
 
 def joined(rows: R, more: R) -> R:
@@ -40,5 +41,5 @@ def joined(rows: R, more: R) -> R:
     one: Any = rows
     other: Any = more
     if isinstance(one, tuple):
-        return tuple(map(joined, one, other))  # type: ignore[return-value]
-    return one + other  # type: ignore[no-any-return]
+        return cast("R", tuple(map(joined, one, other)))
+    return cast("R", one + other)

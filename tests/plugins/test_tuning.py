@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,18 @@ def test_adapters_are_put_in_its_blocks_and_merged(kind: str, tune: Tune) -> Non
     if kind == "boxes":
         # Layers of its head are called 0, 1, 2: they are trained as they are.
         assert evidence.facts["lora"] == "rank 2, alpha 4, in query, key, value, dense"
+
+
+@pytest.mark.parametrize("kind", ["classifier", "tagger", "pictures", "boxes"])
+def test_labels_keep_the_order_that_the_base_has(kind: str, tmp_path: Path) -> None:
+    """A model made elsewhere need not have them in alphabetical order; its head knows no other."""
+    made = CASES[kind].run(tmp_path / "base").path
+    config = json.loads((made / "config.json").read_text())
+    turned = list(reversed(config["id2label"].values()))
+    config["id2label"] = {str(number): label for number, label in enumerate(turned)}
+    config["label2id"] = {label: number for number, label in enumerate(turned)}
+    (made / "config.json").write_text(json.dumps(config))
+    trained = CASES[kind].run(tmp_path / "tuned", base=made)
+    assert trained.evidence.facts["base.head"] == "kept"
+    assert trained.evidence.metrics["label_audit.mismatches"] == 0
+    assert json.loads((trained.path / "phasegate.json").read_text())["labels"] == turned

@@ -194,6 +194,16 @@ def test_what_processes_share_is_divided() -> None:
     assert replicas.seconds == pytest.approx(one.seconds / 2)
 
 
+def bytes_kept(optimizer: torch.optim.Optimizer) -> int:
+    """What it remembers of the weights; counters of steps are no matter."""
+    return sum(
+        4 * value.numel()
+        for state in optimizer.state.values()
+        for value in state.values()
+        if isinstance(value, torch.Tensor) and value.ndim
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "numbers"),
     [
@@ -209,12 +219,7 @@ def test_what_an_optimizer_keeps(options: dict[str, Any], numbers: int) -> None:
     model, batch, config = real("train-classifier", {**ENCODER, **options})
     optimizer = build_optimizer(parameter_groups(dict(model.named_parameters()), config, {}), config)
     step(model, batch, optimizer, bf16=False)
-    kept = sum(
-        4 * value.numel()
-        for state in optimizer.state.values()
-        for value in state.values()
-        if isinstance(value, torch.Tensor) and value.ndim
-    )
+    kept = bytes_kept(optimizer)
     found = estimate("train-classifier", **ENCODER, **options)
     assert found.memory["optimizer"] == 4 * numbers * found.parameters
     averaged = 4 * found.parameters if config.ema else 0
@@ -225,12 +230,7 @@ def test_adafactor_keeps_rows_and_columns() -> None:
     model, batch, config = real("train-classifier", {**ENCODER, "optimizer": "adafactor"})
     optimizer = build_optimizer(parameter_groups(dict(model.named_parameters()), config, {}), config)
     step(model, batch, optimizer, bf16=False)
-    kept = sum(
-        4 * value.numel()
-        for state in optimizer.state.values()
-        for value in state.values()
-        if isinstance(value, torch.Tensor) and value.ndim
-    )
+    kept = bytes_kept(optimizer)
     assert estimate("train-classifier", **ENCODER, optimizer="adafactor").memory["optimizer"] == kept
 
 

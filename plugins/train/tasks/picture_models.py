@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from registry.extension import RunContext
+    from registry.extension import DatasetInput, RunContext
     from registry.plugins.train.picture_options import DetectorConfig, ImageConfig
     from registry.plugins.train.pictures import Pictures
 
@@ -165,6 +165,28 @@ def base_pictures(ctx: RunContext) -> dict[str, Any]:
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as cause:
         raise BadInput(f"the base {ctx.base.ref} does not say which pictures it reads: {cause}") from cause
     return found
+
+
+def picture_card(
+    model: PreTrainedModel, source: DatasetInput, pictures: Pictures, expected: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What whoever asks the model has to know: its labels, and how it is fed.
+
+    Args:
+        model: A base that was trained for the same labels may have them in another order; its is the order.
+        source: Training data.
+        pictures: Of it.
+        expected: What the base expects of pictures; it goes before what the data measures.
+    """
+    named = model.config.id2label
+    return {
+        "labels": [named[number] for number in range(len(named))],
+        "columns": source.columns.model_dump(mode="json"),
+        "size": pictures.size,
+        "channels": pictures.channels,
+        "mean": list(expected.get("mean", pictures.mean)),
+        "std": list(expected.get("std", pictures.std)),
+    }
 
 
 def normalised(pixels: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
